@@ -1,0 +1,2 @@
+//! orbit.
+fn main() {}

@@ -1,0 +1,341 @@
+//! What a command measured: as JSON for programs, as one HTML page and as terminal tables for people.
+//!
+//! [`Report`] is the value; [`Report::save`] writes `report.json` and `report.html` into a run directory and
+//! [`Report::load`] reads the first back. All views say the same thing because they are built from the same two values,
+//! the [`Headline`] and the tables.
+
+mod headline;
+mod history;
+mod html;
+mod labels;
+mod plot;
+mod quantity;
+mod svg;
+mod table;
+mod text;
+
+#[cfg(test)]
+mod sample;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+pub use headline::{Headline, headline};
+pub use history::downsample;
+pub use html::render as html;
+pub use text::render as text;
+
+/// Everything one command found out, and what is needed to find it out again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this schema; see [`Report::FORMAT`].
+    pub format: u32,
+    /// One line that names the experiment.
+    pub title: String,
+    /// The command line that made the report.
+    pub command: String,
+    /// Version of `orbit`.
+    pub version: String,
+    /// Source revision `orbit` was built from, when known.
+    pub commit: Option<String>,
+    /// When the command began, as RFC 3339.
+    pub started: String,
+    /// The computer.
+    pub machine: Machine,
+    /// Device the tensors were on, as in `--device`.
+    pub device: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Digest of the corpus and the text suites.
+    pub data: String,
+    /// Digest of the weights before training.
+    pub model: String,
+    /// Digest of the resolved configuration.
+    pub config: String,
+    /// Recommenders without a model, on the same users.
+    pub baselines: Option<Baselines>,
+    /// The model before training.
+    pub untouched: Option<Evaluation>,
+    /// The training runs, in the order they ran. A run without hooks is plain fine-tuning.
+    pub runs: Vec<Run>,
+}
+
+/// The computer a report was made on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Operating system and architecture, e.g. `linux x86_64`.
+    pub os: String,
+    /// Processor model.
+    pub cpu: String,
+    /// Cores this process could use.
+    pub cores: usize,
+    /// Main memory in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Recommenders that need no language model: what any model has to beat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Baselines {
+    /// The most frequent items, for everybody.
+    pub popularity: Retrieval,
+    /// The items that most often followed the user's last one.
+    pub transitions: Retrieval,
+}
+
+/// What was measured of one model. `None` means: not measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The new job.
+    pub retrieval: Option<Retrieval>,
+    /// What the model could do before.
+    pub text: Option<Text>,
+}
+
+/// One fine-tuning and what it left behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Unique in the report. The names `plain` and `orbit` are shown as plain fine-tuning and ORBIT.
+    pub name: String,
+    /// Names of the hooks in order; empty for plain fine-tuning.
+    pub hooks: Vec<String>,
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// The new job; `None` when not measured.
+    pub retrieval: Option<Retrieval>,
+    /// What the model could do before; `None` when not measured.
+    pub text: Option<Text>,
+    /// Distance from the weights before training.
+    pub drift: Drift,
+    /// The drift a hook allows, where one does.
+    pub max_drift: Option<MaxDrift>,
+    /// How often the weights were merged with the original ones.
+    pub merges: u64,
+    /// Non-padding tokens through the model a second, training only.
+    pub tokens_per_second: Option<f64>,
+    /// Wall-clock time of training, in seconds.
+    pub seconds: f64,
+    /// Largest resident memory of the process, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// Share of the tokens in training batches that were padding.
+    pub padding_share: Option<f64>,
+    /// Distance to the ideal point as in the ORBIT paper: 0 is all the language with all the retrieval of plain
+    /// fine-tuning, 1 is plain fine-tuning or the untouched model.
+    pub dtip: Option<f64>,
+    /// Training over the steps, thinned by [`downsample`].
+    pub history: Vec<Point>,
+}
+
+/// Retrieval quality over the full catalogue, by cut-off (`1`, `5`, `10`, `20`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Retrieval {
+    /// Share of users whose next item is among the first k.
+    pub recall: BTreeMap<u32, f64>,
+    /// Normalised discounted cumulative gain at k.
+    pub ndcg: BTreeMap<u32, f64>,
+    /// Users evaluated.
+    pub users: u64,
+    /// Bootstrap 95% intervals over users.
+    #[serde(default)]
+    pub ci: RetrievalIntervals,
+}
+
+/// Bootstrap 95% intervals of a [`Retrieval`], by cut-off; a cut-off may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RetrievalIntervals {
+    /// Of the recall.
+    #[serde(default)]
+    pub recall: BTreeMap<u32, Interval>,
+    /// Of the NDCG.
+    #[serde(default)]
+    pub ndcg: BTreeMap<u32, Interval>,
+}
+
+/// Lower and upper end of a 95% interval.
+pub type Interval = [f64; 2];
+
+/// Language ability on a set of suites.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Text {
+    /// By name of the suite.
+    pub suites: BTreeMap<String, SuiteScore>,
+    /// Mean score of the suites that measure a share of right answers.
+    pub mean: Option<f64>,
+    /// Mean retention of the suites: 1 is the model before training, 0 is chance. May be negative.
+    pub retention: Option<f64>,
+    /// Bootstrap 95% interval of the retention.
+    #[serde(default)]
+    pub ci: Option<Interval>,
+}
+
+/// One suite of language questions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SuiteScore {
+    /// What [`SuiteScore::metric`] says.
+    pub score: f64,
+    /// The score of somebody who knows nothing: guessing, or the unigram distribution for a perplexity.
+    pub chance: f64,
+    /// `(score - chance) / (score before training - chance)`, on the log scale for a perplexity. `None` where the model
+    /// before training was no better than chance.
+    pub retention: Option<f64>,
+    /// Bootstrap 95% interval of the score over items.
+    pub ci: Option<Interval>,
+    /// `acc`, `acc_norm` or `perplexity`.
+    pub metric: String,
+    /// Questions, or windows of text.
+    pub items: u64,
+}
+
+impl SuiteScore {
+    /// Whether a smaller score is the better one.
+    pub fn lower_is_better(&self) -> bool {
+        self.metric == "perplexity"
+    }
+}
+
+/// Distance between the weights and the weights before training, over the parameters that existed before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Euclidean norm of the difference.
+    pub l2: f64,
+    /// Share of the entries whose sign differs.
+    pub flips: f64,
+}
+
+impl Drift {
+    fn by(&self, metric: DriftMetric) -> f64 {
+        match metric {
+            DriftMetric::L2 => self.l2,
+            DriftMetric::Flips => self.flips,
+        }
+    }
+}
+
+/// Which of the two numbers of a [`Drift`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftMetric {
+    /// [`Drift::l2`].
+    L2,
+    /// [`Drift::flips`].
+    Flips,
+}
+
+/// The most drift a hook allows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaxDrift {
+    /// How the hook measures.
+    pub metric: DriftMetric,
+    /// In the unit of the metric.
+    pub value: f64,
+}
+
+/// A moment of training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Optimizer steps so far.
+    pub step: u64,
+    /// Training loss in nats a token.
+    pub loss: f64,
+    /// Drift after the step, where it was measured.
+    pub drift: Option<Drift>,
+    /// Merges since the point before.
+    pub merges: u64,
+}
+
+impl Report {
+    /// The schema this build writes, and the newest it reads.
+    pub const FORMAT: u32 = 1;
+
+    /// Writes `report.json` and `report.html` into `directory`, which must exist.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the message names it.
+    pub fn save(&self, directory: &Path) -> Result<()> {
+        write(&directory.join("report.json"), &(serde_json::to_string_pretty(self)? + "\n"))?;
+        write(&directory.join("report.html"), &html(self)?)
+    }
+
+    /// Reads a `report.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a report, or comes from a newer `orbit`.
+    pub fn load(path: &Path) -> Result<Self> {
+        let json = fs::read_to_string(path).with_context(|| format!("cannot read the report {}", path.display()))?;
+        let head: Head =
+            serde_json::from_str(&json).with_context(|| format!("{} is not a report of orbit", path.display()))?;
+        ensure!(
+            head.format <= Self::FORMAT,
+            "report {} has format {}, this build reads up to {}; use a newer orbit",
+            path.display(),
+            head.format,
+            Self::FORMAT
+        );
+        serde_json::from_str(&json).with_context(|| format!("cannot understand the report {}", path.display()))
+    }
+}
+
+/// The part of a report that every format shares.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+fn write(path: &Path, content: &str) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_round_trip_keeps_everything() {
+        let report = sample::report();
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(serde_json::from_str::<Report>(&json).unwrap() == report, "changed by the round trip: {json}");
+    }
+
+    #[test]
+    fn saved_report_loads_and_brings_its_page() {
+        let directory = tempfile::tempdir().unwrap();
+        let report = sample::report();
+        report.save(directory.path()).unwrap();
+        assert!(Report::load(&directory.path().join("report.json")).unwrap() == report, "changed on disk");
+        assert!(fs::read_to_string(directory.path().join("report.html")).unwrap().starts_with("<!doctype html>"));
+    }
+
+    #[test]
+    fn newer_format_is_named_in_the_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("report.json");
+        fs::write(&path, r#"{"format": 99, "shape": "unknown"}"#).unwrap();
+        let message = Report::load(&path).unwrap_err().to_string();
+        assert!(message.contains("format 99, this build reads up to 1"), "{message}");
+    }
+
+    /// Other programs read these keys; renaming one needs a new format.
+    #[test]
+    fn published_keys_are_there() {
+        let json = serde_json::to_value(sample::report()).unwrap();
+        let mut pointers: Vec<String> =
+            ["/baselines/popularity/recall/10", "/baselines/transitions/ndcg/20", "/data", "/model", "/config"]
+                .into_iter()
+                .chain(["/seed", "/device", "/runs/0/name", "/runs/1/hooks/0", "/runs/0/steps"])
+                .chain(["/runs/0/text/mean", "/runs/0/text/retention", "/runs/0/drift/l2", "/runs/0/drift/flips"])
+                .chain(["/runs/0/merges", "/runs/0/tokens_per_second", "/runs/0/seconds"])
+                .map(str::to_owned)
+                .collect();
+        for k in [1, 5, 10, 20] {
+            pointers.extend(["recall", "ndcg"].map(|metric| format!("/runs/0/retrieval/{metric}/{k}")));
+        }
+        for key in ["score", "chance", "retention", "ci/0", "ci/1"] {
+            pointers.push(format!("/runs/0/text/suites/arc-easy/{key}"));
+        }
+        for pointer in pointers {
+            assert!(json.pointer(&pointer).is_some(), "{pointer} is missing");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The loop that `pretrain`, `train` and `resume` share: step, log, save.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use anyhow::{Context, Result, bail};
+use orbit_core::{Batches, Drift, Fit, MicroBatch, Model, StepReport};
+use orbit_data::Loader;
+use orbit_data::example::ExampleSource;
+use serde::{Deserialize, Serialize};
+
+use crate::progress::Progress;
+
+/// A [`Loader`] as the training step wants it. Looks a window ahead, and can start anywhere.
+pub(crate) struct Feed<S>(pub(crate) Loader<S>);
+
+impl<S: ExampleSource> Batches for Feed<S> {
+    fn batch(&mut self, step: u64) -> orbit_core::Result<Option<Vec<MicroBatch>>> {
+        let micro_batches = self.0.batch_at(step - 1).into_iter().map(|batch| MicroBatch {
+            rows: batch.rows,
+            width: batch.width,
+            tokens: batch.tokens,
+            lengths: batch.lengths,
+            answers: batch.answers,
+            examples: batch.examples,
+        });
+        Ok(Some(micro_batches.collect()))
+    }
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Metrics {
+    #[serde(flatten)]
+    pub(crate) step: StepReport,
+    /// Measured every so often, at the end of the step.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) drift: Option<Drift>,
+}
+
+/// When things happen beside stepping.
+pub(crate) struct Rhythm {
+    /// Steps between measurements of drift; 0 never.
+    pub(crate) drift_every: u64,
+    /// Steps between checkpoints; 0 never.
+    pub(crate) save_every: u64,
+    /// Checkpoints kept.
+    pub(crate) keep: usize,
+}
+
+/// How a loop of steps ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All steps are done and the hooks have finished.
+    Finished,
+    /// Somebody asked to stop; the state is saved.
+    Stopped,
+}
+
+/// Steps until the run ends or somebody presses Ctrl-C, and writes a line of metrics a step.
+pub(crate) fn run<M: Model, B: Batches>(
+    fit: &mut Fit<M, B>,
+    total: u64,
+    dir: &Path,
+    rhythm: &Rhythm,
+    progress: &mut Progress,
+) -> Result<Ending> {
+    let path = dir.join("metrics.jsonl");
+    keep_lines(&path, fit.steps())?;
+    let mut metrics = OpenOptions::new().create(true).append(true).open(&path).context(path.display().to_string())?;
+    let mut recent = VecDeque::new();
+    while let Some(step) = fit.step()? {
+        let at = step.step;
+        let due = |every: u64| every > 0 && (at.is_multiple_of(every) || at == total);
+        let drift = due(rhythm.drift_every).then(|| fit.drift());
+        recent.push_back(step.loss);
+        if recent.len() > 20 {
+            recent.pop_front();
+        }
+        let loss = recent.iter().sum::<f64>() / recent.len() as f64;
+        progress.step(at, &format!("loss {loss:.3}"));
+        serde_json::to_writer(&metrics, &Metrics { step, drift })?;
+        metrics.write_all(b"\n")?;
+        let stopping = stop_asked();
+        if stopping || (due(rhythm.save_every) && at < total) {
+            metrics.sync_data()?;
+            save(fit, dir, rhythm.keep)?;
+        }
+        if stopping && at < total {
+            return Ok(Ending::Stopped);
+        }
+    }
+    metrics.sync_data()?;
+    for (hook, acted) in fit.acted() {
+        if acted == 0 {
+            tracing::warn!("hook \"{hook}\" never changed anything; its threshold may be out of reach");
+        }
+    }
+    Ok(Ending::Finished)
+}
+
+/// Saves a checkpoint, then removes the oldest beyond `keep`.
+fn save<M: Model, B: Batches>(fit: &Fit<M, B>, dir: &Path, keep: usize) -> Result<()> {
+    let folder = dir.join("checkpoints");
+    fs::create_dir_all(&folder).context(folder.display().to_string())?;
+    let place = folder.join(format!("step-{:08}", fit.steps()));
+    if !place.exists() {
+        fit.save(&place)?;
+    }
+    let mut all = checkpoints(dir)?;
+    let surplus = all.len().saturating_sub(keep.max(1));
+    for old in all.drain(..surplus) {
+        fs::remove_dir_all(&old).context(old.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// The checkpoints of a run directory, oldest first.
+pub(crate) fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
+    let folder = dir.join("checkpoints");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&folder).context(folder.display().to_string())?;
+    let mut found: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    found.retain(|path| path.extension().is_none());
+    found.sort();
+    Ok(found)
+}
+
+/// Every line of `metrics.jsonl`.
+pub(crate) fn read_metrics(dir: &Path) -> Result<Vec<Metrics>> {
+    let path = dir.join("metrics.jsonl");
+    let file = File::open(&path).context(path.display().to_string())?;
+    let lines = BufReader::new(file).lines().enumerate();
+    lines.map(|(at, line)| serde_json::from_str(&line?).with_context(|| format!("{}:{}", path.display(), at + 1))).collect()
+}
+
+/// Cuts `metrics.jsonl` to the lines of the steps that a checkpoint has seen: later ones will come again.
+fn keep_lines(path: &Path, steps: u64) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(path).context(path.display().to_string())?;
+    let kept: String = text.split_inclusive('\n').take(usize::try_from(steps)?).collect();
+    if kept.lines().count() as u64 != steps {
+        bail!("{} has {} lines, fewer than the {steps} steps of the checkpoint", path.display(), kept.lines().count());
+    }
+    let partial = path.with_extension("partial");
+    fs::write(&partial, kept).context(partial.display().to_string())?;
+    fs::rename(&partial, path).context(path.display().to_string())
+}
+
+static ASKED: AtomicU8 = AtomicU8::new(0);
+static LISTENING: AtomicBool = AtomicBool::new(false);
+
+/// The first Ctrl-C lets the step finish and saves; the second stops now.
+pub(crate) fn listen_for_stop() -> Result<()> {
+    if LISTENING.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    ctrlc::set_handler(|| {
+        if ASKED.fetch_add(1, Ordering::Relaxed) > 0 {
+            std::process::exit(130);
+        }
+    })
+    .context("listening for Ctrl-C")
+}
+
+fn stop_asked() -> bool {
+    ASKED.load(Ordering::Relaxed) > 0
+}

@@ -1,0 +1,88 @@
+use std::path::{Path, PathBuf};
+
+/// What orbit-core answers with.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in training and evaluation. Variants are facts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A device that this build does not have, or that is not in this machine.
+    #[error("device \"{name}\": {reason}; this build has {available}")]
+    Device {
+        /// The name asked for.
+        name: String,
+        /// Why it cannot be had.
+        reason: String,
+        /// What can be asked for.
+        available: String,
+    },
+    /// A hook that failed.
+    #[error("hook {position} \"{hook}\" in {phase}: {source}")]
+    Hook {
+        /// Its name.
+        hook: String,
+        /// Its place in the list, from 1.
+        position: usize,
+        /// What it was doing.
+        phase: &'static str,
+        /// What it or the space said.
+        source: orbit_hook::Error,
+    },
+    /// A config value that cannot be used.
+    #[error("{key}: {reason}")]
+    Config {
+        /// The key.
+        key: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A loss or gradient that is not a number. The weights are those from before the step.
+    #[error(
+        "step {step}: {what} is not finite ({value}); nothing was updated. Rows of the batch: {batch}. A lower learning rate, \
+         a longer warm-up or a smaller clip may help"
+    )]
+    NonFinite {
+        /// The step's number.
+        step: u64,
+        /// What was not finite.
+        what: String,
+        /// Its value.
+        value: f64,
+        /// The rows of the batch, by example.
+        batch: String,
+    },
+    /// A checkpoint that cannot be used.
+    #[error("checkpoint {}: {reason}", path.display())]
+    Checkpoint {
+        /// Its directory or file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Reading or writing a file failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A batch or a row of tokens that the model cannot take.
+    #[error("{0}")]
+    Input(String),
+}
+
+impl Error {
+    pub(crate) fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_owned(), source }
+    }
+
+    pub(crate) fn checkpoint(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::Checkpoint { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    pub(crate) fn config(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Config { key: key.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,303 @@
+//! The training loop, one step at a time. The caller owns the loop.
+
+use std::time::Instant;
+
+use burn::tensor::Tensor;
+use orbit_hook::{Phases, Step};
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use crate::arithmetic::{Reduce, Update, read, reduce, update};
+use crate::kernel::cross_entropy;
+use crate::model::pick;
+use crate::optim::{Moments, global_norm};
+use crate::parameters::{gradients, parameters, put, take, weights};
+use crate::pass::TrainPass;
+use crate::space::Vectors;
+use crate::stack::{Entry, Log, Stack};
+use crate::{AdamW, Error, Input, MicroBatch, Model, Result, Schedule};
+
+/// Where batches come from. The batch of a step depends on the step's number alone, so that a resumed run sees the same.
+pub trait Batches {
+    /// The micro-batches of a step, counted from 1; `None` ends the run.
+    fn batch(&mut self, step: u64) -> Result<Option<Vec<MicroBatch>>>;
+}
+
+/// A model in training.
+///
+/// ```text
+/// let mut fit = Fit::new(model, hooks, batches, optimizer, schedule)?;
+/// while let Some(report) = fit.step()? {
+///     // log, evaluate, save: the caller's code
+/// }
+/// ```
+pub struct Fit<M, B> {
+    /// Hollow while hooks hold its parameters.
+    pub(crate) model: M,
+    /// The model with the original weights, when a hook adds to the loss.
+    frozen: Option<M>,
+    pub(crate) vectors: Vectors,
+    pub(crate) stack: Stack,
+    pub(crate) moments: Moments,
+    batches: B,
+    optimizer: AdamW,
+    schedule: Schedule,
+    /// Steps done.
+    pub(crate) done: u64,
+    pub(crate) finished: bool,
+}
+
+/// What happened in one step.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct StepReport {
+    /// Its number, from 1.
+    pub step: u64,
+    /// The task's mean loss over the answer tokens, in nats a token.
+    pub loss: f64,
+    /// What hooks added to the loss, by `hook.term`, weighted.
+    pub terms: Log,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The gradient's global L2 norm before clipping.
+    pub gradient_norm: f64,
+    /// What hooks reported, by `hook.key`.
+    pub log: Log,
+    /// The hooks that changed gradients or weights.
+    pub acted: Vec<String>,
+    /// Tokens that were not padding.
+    pub tokens: usize,
+    /// Tokens that were.
+    pub padding: usize,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Of these, the seconds spent in hooks.
+    pub hook_seconds: f64,
+}
+
+/// How far the weights are from the original, over the parameters that have one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// ‖θ − θ₀‖₂.
+    pub l2: f64,
+    /// The share of entries whose sign differs.
+    pub flips: f64,
+}
+
+impl<M: Model, B: Batches> Fit<M, B> {
+    /// Makes the model's weights the origin, and attaches the hooks in the order given.
+    pub fn new(model: M, hooks: Vec<Entry>, batches: B, optimizer: AdamW, schedule: Schedule) -> Result<Self> {
+        optimizer.check()?;
+        let params = parameters(&model);
+        let (hollow, initial) = take(model);
+        // The origin is memory of its own: the weights change in place.
+        let mut vectors = Vectors::new(params, initial.iter().map(|tensor| tensor.clone().mul_scalar(1.0)).collect());
+        vectors.weights = initial;
+        let moments = Moments::zeros(&vectors.weights);
+        let stack = Stack::attach(hooks, &mut vectors)?;
+        let frozen = stack.has(Phases::LOSS).then(|| original(hollow.clone(), &vectors));
+        let mut fit = Self {
+            model: hollow,
+            frozen,
+            vectors,
+            stack,
+            moments,
+            batches,
+            optimizer,
+            schedule,
+            done: 0,
+            finished: false,
+        };
+        fit.fill();
+        Ok(fit)
+    }
+
+    /// One optimizer step; `None` once the batches have ended and the hooks have finished.
+    ///
+    /// A loss or gradient that is not finite is an error before anything is updated.
+    pub fn step(&mut self) -> Result<Option<StepReport>> {
+        let start = Instant::now();
+        let number = self.done + 1;
+        let batch = if number > self.schedule.total { None } else { self.batches.batch(number)? };
+        let Some(batch) = batch else { return self.finish().map(|()| None) };
+        let step = Step { number, total: self.schedule.total, learning_rate: self.schedule.at(number) };
+
+        let mut log = Log::new();
+        let (loss, terms) = self.backward(&step, &batch, &mut log)?;
+        let norm = self.finite_norm(&step, &batch)?;
+        self.hollow();
+        let hooks = Instant::now();
+        let mut acted = self.stack.in_space(Phases::GRADIENTS, &step, &mut self.vectors, &mut log)?;
+        let mut hook_seconds = hooks.elapsed().as_secs_f64();
+        self.descend(&step, if acted.is_empty() { Some(norm) } else { None });
+        let hooks = Instant::now();
+        acted.extend(self.stack.in_space(Phases::WEIGHTS, &step, &mut self.vectors, &mut log)?);
+        hook_seconds += hooks.elapsed().as_secs_f64();
+        self.fill();
+        self.done = number;
+
+        let tokens = batch.iter().flat_map(|micro| &micro.lengths).sum();
+        debug!(step = number, loss, norm, "step");
+        Ok(Some(StepReport {
+            step: number,
+            loss,
+            terms,
+            learning_rate: step.learning_rate,
+            gradient_norm: norm,
+            log,
+            acted,
+            tokens,
+            padding: batch.iter().map(|micro| micro.tokens.len()).sum::<usize>() - tokens,
+            seconds: start.elapsed().as_secs_f64(),
+            hook_seconds,
+        }))
+    }
+
+    /// Steps done.
+    pub fn steps(&self) -> u64 {
+        self.done
+    }
+
+    /// The model as it is now, without autodiff. It shares the weights' memory: drop it before the next step, or that step
+    /// copies them.
+    pub fn model(&self) -> M {
+        self.model.valid()
+    }
+
+    /// How far the weights are from the original. Two passes over the weights.
+    pub fn drift(&self) -> Drift {
+        let now = weights(&self.model);
+        let pairs: Vec<_> = now.iter().zip(&self.vectors.origin).filter_map(|(w, o)| Some((w, o.as_ref()?))).collect();
+        let entries: usize = pairs.iter().map(|(w, _)| w.dims()[0]).sum();
+        Drift {
+            l2: reduce(Reduce::SquaredDistance, &pairs).sqrt(),
+            flips: reduce(Reduce::Flips, &pairs) / entries.max(1) as f64,
+        }
+    }
+
+    /// On how many steps each hook changed something, in order. A hook that never did is worth a warning.
+    pub fn acted(&self) -> Vec<(String, u64)> {
+        self.stack.0.iter().map(|placed| (placed.name.clone(), placed.acted)).collect()
+    }
+
+    /// Forward and backward over the micro-batches; leaves the mean gradient in the vectors. Gives the task's loss and the
+    /// terms of hooks.
+    fn backward(&mut self, step: &Step, batch: &[MicroBatch], log: &mut Log) -> Result<(f64, Log)> {
+        self.stack.forward(step)?;
+        let answers: usize = batch.iter().map(MicroBatch::answer_tokens).sum();
+        let (mut loss, mut terms) = (0.0, Log::new());
+        self.vectors.gradients = None;
+        for micro in batch {
+            micro.check()?;
+            let share = micro.answer_tokens() as f64 / answers as f64;
+            let (task, parts) = self.forward(step, micro, 1.0 / answers as f32, share, log)?;
+            let value = number(&task);
+            if !value.is_finite() {
+                return Err(not_finite(step, "the loss", value, batch));
+            }
+            loss += value;
+            let mut total = task;
+            for (name, part) in parts {
+                add(&mut terms, name, number(&part));
+                total = total + part;
+            }
+            let mut grads = total.backward();
+            self.accumulate(gradients(&self.model, &mut grads));
+        }
+        Ok((loss, terms))
+    }
+
+    /// The task's loss over one micro-batch, scaled by `scale`, and the terms of hooks, scaled by `share`.
+    fn forward(
+        &mut self,
+        step: &Step,
+        micro: &MicroBatch,
+        scale: f32,
+        share: f64,
+        log: &mut Log,
+    ) -> Result<(Tensor<1>, Vec<(String, Tensor<1>)>)> {
+        let hidden = self.model.hidden(&Input::from(micro));
+        let [rows, width, d] = hidden.dims();
+        let hidden = hidden.reshape([rows * width, d]);
+        let (positions, targets) = micro.answer_positions();
+        let logits = self.model.logits(pick(hidden.clone(), &positions));
+        let task = cross_entropy(logits.clone(), &targets, scale);
+        if !self.stack.has(Phases::LOSS) {
+            return Ok((task, Vec::new()));
+        }
+        let mut pass = TrainPass::new(&self.model, self.frozen.as_ref(), micro, hidden, logits);
+        self.stack.loss(step, &mut pass, |pass, hook| pass.turn(hook))?;
+        for (key, value) in pass.log {
+            add(log, key, value * share);
+        }
+        Ok((task, pass.terms.into_iter().map(|(name, term)| (name, term.mul_scalar(share))).collect()))
+    }
+
+    fn accumulate(&mut self, fresh: Vec<Tensor<1>>) {
+        match &mut self.vectors.gradients {
+            None => self.vectors.gradients = Some(fresh),
+            Some(sum) => {
+                for (sum, fresh) in sum.iter_mut().zip(&fresh) {
+                    update(Update::Add(1.0), sum, Some(fresh), None);
+                }
+            }
+        }
+    }
+
+    fn finite_norm(&self, step: &Step, batch: &[MicroBatch]) -> Result<f64> {
+        let norm = global_norm(self.vectors.gradients.as_deref().unwrap_or(&[]));
+        if norm.is_finite() { Ok(norm) } else { Err(not_finite(step, "the gradient norm", norm, batch)) }
+    }
+
+    /// The optimizer's update, after which the gradients are gone. `norm` is theirs if it is known.
+    fn descend(&mut self, step: &Step, norm: Option<f64>) {
+        let gradients = self.vectors.gradients.take().unwrap_or_default();
+        let norm = norm.unwrap_or_else(|| global_norm(&gradients));
+        let weights = &mut self.vectors.weights;
+        self.optimizer.update(weights, &gradients, &mut self.moments, norm, step.number, step.learning_rate);
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if !self.finished {
+            self.hollow();
+            self.stack.finish(&mut self.vectors, &mut Log::new())?;
+            self.fill();
+            self.finished = true;
+        }
+        Ok(())
+    }
+
+    /// Takes the weights out of the model.
+    pub(crate) fn hollow(&mut self) {
+        let (model, weights) = take(self.model.clone());
+        self.model = model;
+        self.vectors.weights = weights;
+    }
+
+    /// Puts the weights into the model.
+    pub(crate) fn fill(&mut self) {
+        let weights = std::mem::take(&mut self.vectors.weights);
+        self.model = put(self.model.clone(), weights, &self.vectors.params, true);
+    }
+}
+
+/// The model with its original weights, without autodiff. It shares the origin's memory.
+fn original<M: Model>(hollow: M, vectors: &Vectors) -> M {
+    let weights = vectors.origin.iter().zip(&vectors.weights).map(|(origin, now)| origin.as_ref().unwrap_or(now).clone());
+    put(hollow.valid(), weights.collect(), &vectors.params, false)
+}
+
+fn number(scalar: &Tensor<1>) -> f64 {
+    read(scalar.clone().inner()).first().copied().map_or(f64::NAN, f64::from)
+}
+
+fn add(log: &mut Log, key: String, value: f64) {
+    match log.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, sum)) => *sum += value,
+        None => log.push((key, value)),
+    }
+}
+
+fn not_finite(step: &Step, what: &str, value: f64, batch: &[MicroBatch]) -> Error {
+    let rows: Vec<String> = batch.iter().flat_map(|micro| &micro.examples).map(usize::to_string).collect();
+    Error::NonFinite { step: step.number, what: what.into(), value, batch: rows.join(", ") }
+}

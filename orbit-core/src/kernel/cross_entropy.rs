@@ -1,0 +1,103 @@
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+/// Σ over rows of −log softmax(logits)[target], times `scale`. One entry.
+///
+/// `logits` is `[rows, vocabulary]`; there is a target a row, each below the vocabulary's size. The sum over micro-batches
+/// with `scale` = 1 / all rows is the mean over the batch.
+pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], scale: f32) -> Tensor<1> {
+    #[cfg(feature = "flex")]
+    if let Some(logits) = super::flex::primitive(&logits) {
+        return super::flex::apply(fused::CrossEntropy { targets: targets.into(), scale }, [logits]);
+    }
+    gathered(logits, targets).sum().mul_scalar(-scale)
+}
+
+/// log softmax(logits)[target] of every row, `[rows]`, without gradient.
+pub fn log_likelihood(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
+    let logits = if logits.device().is_autodiff() { logits.inner() } else { logits };
+    #[cfg(feature = "flex")]
+    if let Some(super::flex::Primitive::Plain(logits)) = super::flex::primitive(&logits) {
+        return fused::log_likelihood(&logits.to_contiguous(), targets);
+    }
+    gathered(logits, targets)
+}
+
+fn gathered(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
+    let rows = targets.len();
+    let index: Vec<i32> = targets.iter().map(|&target| target as i32).collect();
+    let index = Tensor::<2, Int>::from_data(TensorData::new(index, [rows, 1]), &logits.device());
+    activation::log_softmax(logits, 1).gather(1, index).reshape([rows])
+}
+
+#[cfg(feature = "flex")]
+mod fused {
+    use std::sync::Arc;
+
+    use burn::backend::Flex;
+    use burn::tensor::Tensor;
+    use rayon::prelude::*;
+
+    use crate::kernel::flex::{Flat, FlexOp, entries, extents, flat};
+    use crate::kernel::lanes::{exp, exponentiate, max, sum, vectorised};
+
+    #[derive(Clone, Debug)]
+    pub(super) struct CrossEntropy {
+        pub(super) targets: Arc<[u32]>,
+        pub(super) scale: f32,
+    }
+
+    impl FlexOp<1> for CrossEntropy {
+        /// The gradient itself, scale · (softmax − one-hot): it costs one pass here, where the exponentials are at hand.
+        type Saved = Flat;
+
+        fn forward(&self, [logits]: [Flat; 1]) -> (Flat, Flat) {
+            let [_, vocabulary] = extents(&logits);
+            let shape = logits.layout().shape().clone();
+            let mut gradient = entries(&logits).to_vec();
+            let losses: Vec<f64> = gradient
+                .par_chunks_mut(vocabulary)
+                .zip(self.targets.par_iter())
+                .map(|(row, &target)| vectorised(|| self.row(row, target as usize)))
+                .collect();
+            let loss = losses.iter().sum::<f64>() * f64::from(self.scale);
+            (flat(vec![loss as f32], [1]), flat(gradient, shape))
+        }
+
+        fn backward(&self, mut saved: Flat, gradient: Flat) -> [Flat; 1] {
+            let by = entries(&gradient)[0];
+            if by != 1.0 {
+                saved.storage_mut::<f32>().par_iter_mut().for_each(|g| *g *= by);
+            }
+            [saved]
+        }
+    }
+
+    impl CrossEntropy {
+        #[inline(always)]
+        fn row(&self, row: &mut [f32], target: usize) -> f64 {
+            let aimed = row[target];
+            let (largest, total) = exponentiate(row, 1.0);
+            let by = self.scale / total;
+            for x in row.iter_mut() {
+                *x *= by;
+            }
+            row[target] -= self.scale;
+            f64::from(total.ln() + largest - aimed)
+        }
+    }
+
+    pub(super) fn log_likelihood(logits: &Flat, targets: &[u32]) -> Tensor<1> {
+        let [_, vocabulary] = extents(logits);
+        let values: Vec<f32> = entries(logits)
+            .par_chunks(vocabulary)
+            .zip(targets.par_iter())
+            .map(|(row, &target)| {
+                vectorised(|| {
+                    let largest = max(row);
+                    row[target as usize] - largest - sum(row, |x| exp(x - largest)).ln()
+                })
+            })
+            .collect();
+        Tensor::from_primitive::<Flex>(flat(values, [targets.len()]))
+    }
+}

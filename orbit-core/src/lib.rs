@@ -1,0 +1,31 @@
+//! The training step of orbit: hook stack, parameter space, loss graph, optimizer, checkpoints, evaluation.
+//!
+//! [`Fit`] trains a [`Model`] one step at a time and lets [hooks](hook) shape each step; [`score`] evaluates it. The library
+//! prints nothing; it emits `tracing` events.
+
+mod arithmetic;
+mod batch;
+mod checkpoint;
+mod device;
+mod error;
+mod fit;
+pub mod kernel;
+mod model;
+mod optim;
+mod parameters;
+mod pass;
+pub mod score;
+mod space;
+mod stack;
+
+pub use batch::MicroBatch;
+pub use device::{available, device};
+pub use error::{Error, Result};
+pub use fit::{Batches, Drift, Fit, StepReport};
+pub use model::{Input, Model};
+pub use optim::{AdamW, Decay, Schedule};
+pub use parameters::{host_weights, parameters};
+pub use stack::Entry;
+
+/// The trait that regularizers implement, and what they may ask.
+pub use orbit_hook as hook;

@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use orbit_hook::ParamKind;
+
+use crate::MicroBatch;
+use crate::kernel::Mask;
+
+/// A language model, as training and evaluation see it.
+///
+/// The names of its parameters are the names in its checkpoint; `burn`'s derive makes them from the fields.
+pub trait Model: Module {
+    /// The last hidden state of every token, `[rows, width, d]`, ready for [`Model::logits`].
+    fn hidden(&self, input: &Input) -> Tensor<3>;
+
+    /// Scores over the vocabulary for rows of hidden states: `[n, d]` → `[n, vocabulary]`.
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2>;
+
+    /// Tokens that the model was loaded with. New tokens stand after them.
+    fn base_vocabulary(&self) -> usize;
+
+    /// Whether a parameter was loaded with the model or added for this run.
+    fn kind(&self, parameter: &str) -> ParamKind;
+
+    /// Where the parameters are.
+    fn device(&self) -> Device {
+        self.devices().into_iter().next().unwrap_or_default()
+    }
+}
+
+/// Tokens for one forward pass.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Number of rows.
+    pub rows: usize,
+    /// Tokens a row.
+    pub width: usize,
+    /// `[rows, width]`, row-major.
+    pub tokens: Vec<u32>,
+    /// Each token's position in its text, `[rows, width]`.
+    pub positions: Vec<u32>,
+    /// Which tokens each token sees.
+    pub mask: Mask,
+}
+
+impl Input {
+    /// Rows of plain text: token t stands at position t and sees those before it.
+    pub fn rows(tokens: Vec<u32>, rows: usize, width: usize) -> Self {
+        let positions = (0..rows).flat_map(|_| 0..width as u32).collect();
+        Self { rows, width, tokens, positions, mask: Mask::Causal { past: 0 } }
+    }
+
+    /// Rows in which `visible(row, token, key)` says what each token sees.
+    pub fn with_mask(mut self, visible: impl Fn(usize, usize, usize) -> bool) -> Self {
+        let (rows, width) = (self.rows, self.width);
+        let mask: Vec<f32> = (0..rows * width * width)
+            .map(|i| {
+                let (row, token, key) = (i / (width * width), i / width % width, i % width);
+                if visible(row, token, key) { 0.0 } else { f32::NEG_INFINITY }
+            })
+            .collect();
+        self.mask = Mask::Additive(Arc::from(mask));
+        self
+    }
+
+    /// The tokens on a device, `[rows, width]`.
+    pub fn ids(&self, device: &Device) -> Tensor<2, Int> {
+        let ids: Vec<i32> = self.tokens.iter().map(|&token| token as i32).collect();
+        Tensor::from_data(TensorData::new(ids, [self.rows, self.width]), device)
+    }
+}
+
+impl From<&MicroBatch> for Input {
+    fn from(batch: &MicroBatch) -> Self {
+        Self::rows(batch.tokens.clone(), batch.rows, batch.width)
+    }
+}
+
+/// Rows of a `[n, d]` tensor by index.
+pub(crate) fn pick(rows: Tensor<2>, index: &[u32]) -> Tensor<2> {
+    let index: Vec<i32> = index.iter().map(|&i| i as i32).collect();
+    let count = index.len();
+    let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &rows.device());
+    rows.select(0, index)
+}

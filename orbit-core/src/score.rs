@@ -1,0 +1,161 @@
+//! Log-likelihoods of texts, for evaluation. Nothing here keeps a gradient.
+//!
+//! Padding and the other rows of a batch never reach a row's numbers, so results do not depend on the batch size beyond the
+//! rounding of matrix products.
+
+use crate::arithmetic::read;
+use crate::kernel::log_likelihood;
+use crate::model::pick;
+use crate::{Error, Input, Model, Result};
+
+/// A text and its possible continuations, in tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choices {
+    /// At least one token.
+    pub context: Vec<u32>,
+    /// At least one token each.
+    pub continuations: Vec<Vec<u32>>,
+}
+
+impl Choices {
+    fn len(&self) -> usize {
+        self.context.len() + self.continuations.iter().map(Vec::len).sum::<usize>()
+    }
+}
+
+/// Rows of logits computed at a time: enough to keep the cores busy, few enough to stay small beside the weights.
+const LOGIT_ROWS: usize = 512;
+
+/// log P(continuation | context) for every continuation of every item, in nats: the sum over the continuation's tokens.
+///
+/// The context of an item is computed once: its continuations stand behind it in one row and do not see each other. A batch
+/// has at most `batch_tokens` tokens, padding included, but at least one row. `progress` is told of every item done.
+pub fn choices<M: Model>(
+    model: &M,
+    items: &[Choices],
+    batch_tokens: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<f64>>> {
+    if let Some(at) = items.iter().position(|item| item.context.is_empty() || item.continuations.iter().any(Vec::is_empty)) {
+        return Err(Error::Input(format!("item {at} has an empty context or an empty choice")));
+    }
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&at| items[at].len());
+    let mut scores = vec![Vec::new(); items.len()];
+    let mut rest = order.as_slice();
+    while !rest.is_empty() {
+        let fits = (1..=rest.len()).take_while(|&rows| rows == 1 || rows * items[rest[rows - 1]].len() <= batch_tokens);
+        let (batch, after) = rest.split_at(fits.last().unwrap_or(1));
+        let rows: Vec<&Choices> = batch.iter().map(|&at| &items[at]).collect();
+        for (&at, scored) in batch.iter().zip(score_rows(model, &rows)) {
+            scores[at] = scored;
+        }
+        progress(batch.len());
+        rest = after;
+    }
+    Ok(scores)
+}
+
+/// −log P of each token of `tokens` but the first of a window, in windows of `window` tokens that do not overlap: a sum and a
+/// count for every window. A last window of one token is left out.
+pub fn windows<M: Model>(
+    model: &M,
+    tokens: &[u32],
+    window: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Vec<(f64, usize)> {
+    let windows = tokens.chunks(window.max(2)).filter(|window| window.len() > 1);
+    windows
+        .map(|window| {
+            let input = Input::rows(window.to_vec(), 1, window.len());
+            let positions: Vec<u32> = (0..window.len() as u32 - 1).collect();
+            let scored = token_scores(model, &input, &positions, &window[1..]);
+            progress(1);
+            (-scored.iter().sum::<f64>(), scored.len())
+        })
+        .collect()
+}
+
+/// Scores the continuations of a few items in one forward pass.
+fn score_rows<M: Model>(model: &M, items: &[&Choices]) -> Vec<Vec<f64>> {
+    let width = items.iter().map(|item| item.len()).max().unwrap_or(0);
+    let mut layout = Layout::new(items, width);
+    let input = Input {
+        rows: items.len(),
+        width,
+        tokens: std::mem::take(&mut layout.tokens),
+        positions: std::mem::take(&mut layout.positions),
+        mask: crate::kernel::Mask::Causal { past: 0 },
+    };
+    // A token sees itself, and what stands before it in the context or in its own branch.
+    let branches = &layout.branches;
+    let input = input.with_mask(|row, token, key| {
+        let (own, other) = (branches[row * width + token], branches[row * width + key]);
+        key == token || (key < token && (other == CONTEXT || other == own) && own != PADDING)
+    });
+    let mut scores = token_scores(model, &input, &layout.predictors, &layout.targets).into_iter();
+    let lengths = items.iter().map(|item| item.continuations.iter().map(Vec::len));
+    lengths.map(|lengths| lengths.map(|length| scores.by_ref().take(length).sum()).collect()).collect()
+}
+
+/// The branch of a context's tokens, and of padding; continuations count from 0.
+const CONTEXT: u32 = u32::MAX;
+const PADDING: u32 = u32::MAX - 1;
+
+/// Rows of contexts with their continuations behind them.
+struct Layout {
+    tokens: Vec<u32>,
+    positions: Vec<u32>,
+    branches: Vec<u32>,
+    /// The positions in the flattened batch that predict the continuations' tokens, and these tokens.
+    predictors: Vec<u32>,
+    targets: Vec<u32>,
+}
+
+impl Layout {
+    fn new(items: &[&Choices], width: usize) -> Self {
+        let entries = items.len() * width;
+        let mut layout = Self {
+            tokens: Vec::with_capacity(entries),
+            positions: Vec::with_capacity(entries),
+            branches: Vec::with_capacity(entries),
+            predictors: Vec::new(),
+            targets: Vec::new(),
+        };
+        for (row, item) in items.iter().enumerate() {
+            layout.push(&item.context, 0, CONTEXT);
+            let fork = layout.tokens.len() as u32 - 1;
+            for (branch, continuation) in item.continuations.iter().enumerate() {
+                let start = layout.tokens.len() as u32;
+                layout.predictors.push(fork);
+                layout.predictors.extend(start..start + continuation.len() as u32 - 1);
+                layout.targets.extend(continuation);
+                layout.push(continuation, item.context.len(), branch as u32);
+            }
+            let padding = (row + 1) * width - layout.tokens.len();
+            layout.push(&vec![0; padding], 0, PADDING);
+        }
+        layout
+    }
+
+    fn push(&mut self, tokens: &[u32], from: usize, branch: u32) {
+        self.tokens.extend(tokens);
+        self.positions.extend((from as u32..).take(tokens.len()));
+        self.branches.extend(std::iter::repeat_n(branch, tokens.len()));
+    }
+}
+
+/// log P(target) at each position of the flattened input.
+fn token_scores<M: Model>(model: &M, input: &Input, positions: &[u32], targets: &[u32]) -> Vec<f64> {
+    let hidden = model.hidden(input);
+    let [rows, width, d] = hidden.dims();
+    let hidden = hidden.reshape([rows * width, d]);
+    let chunks = positions.chunks(LOGIT_ROWS).zip(targets.chunks(LOGIT_ROWS));
+    chunks
+        .flat_map(|(positions, targets)| {
+            let logits = model.logits(pick(hidden.clone(), positions));
+            read(log_likelihood(logits, targets))
+        })
+        .map(f64::from)
+        .collect()
+}

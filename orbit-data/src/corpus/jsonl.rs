@@ -1,0 +1,113 @@
+//! The JSON lines form: one interaction a line.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::reader::{Items, id, parse};
+use super::{Corpus, OnBadRow, ReadReport, User};
+use crate::{Error, Result};
+
+#[derive(Deserialize)]
+struct Row {
+    user: Value,
+    item: Value,
+    time: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Interaction<'a> {
+    user: &'a str,
+    item: &'a str,
+}
+
+impl Corpus {
+    /// Reads interactions, `{"user": "u1", "item": "B001", "time": 1400000000}`, and an item file.
+    ///
+    /// Items keep the order of their file, users that of their first interaction. A user's items are ordered by `time`
+    /// (any number); equal times keep the order of the file. Without `time` on any row the order of the rows is
+    /// the order in time.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read; and, unless `on_bad` is [`OnBadRow::Skip`], malformed JSON, an id that is neither
+    /// string nor whole number, an item id that appears twice, an item that is not in the item file, a row that differs
+    /// from the first good one in having a time.
+    pub fn read_jsonl(interactions: &Path, items: &Path, on_bad: OnBadRow) -> Result<(Self, ReadReport)> {
+        let mut report = ReadReport::default();
+        let items = Items::read(items, on_bad, &mut report, |_| Ok(()))?;
+        let mut timeline = Timeline::default();
+        report.rows(interactions, on_bad, |text| timeline.push(&parse(text)?, &items))?;
+        Ok((Self { items: items.list, users: timeline.into_users() }, report))
+    }
+
+    /// Writes `interactions.jsonl` and `items.jsonl` into the folder `dir`, which is made if need be.
+    ///
+    /// [`Corpus::read_jsonl`] answers with an equal corpus, but for users without interactions, which this form cannot
+    /// hold.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written, or a history that names an item which is not there.
+    pub fn write_jsonl(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir).map_err(|source| Error::io(dir, source))?;
+        write_lines(&dir.join("items.jsonl"), self.items.iter())?;
+        let mut rows = Vec::with_capacity(self.interactions());
+        for user in &self.users {
+            for &index in &user.history {
+                let item = self.items.get(index as usize).ok_or_else(|| {
+                    Error::Invalid(format!("user {:?} has item {index} of {} items", user.id, self.items.len()))
+                })?;
+                rows.push(Interaction { user: &user.id, item: &item.id });
+            }
+        }
+        write_lines(&dir.join("interactions.jsonl"), rows)
+    }
+}
+
+/// Interactions by user, users in order of appearance.
+#[derive(Default)]
+struct Timeline {
+    users: Vec<(String, Vec<(f64, u32)>)>,
+    index: HashMap<String, usize>,
+    timed: Option<bool>,
+}
+
+impl Timeline {
+    fn push(&mut self, row: &Row, items: &Items) -> Result<(), String> {
+        let (user, item) = (id(&row.user, "user")?, items.index_of(&id(&row.item, "item")?)?);
+        if *self.timed.get_or_insert(row.time.is_some()) != row.time.is_some() {
+            return Err("`time` must be on every row or on none".to_owned());
+        }
+        let slot = *self.index.entry(user).or_insert_with_key(|user| {
+            self.users.push((user.clone(), Vec::new()));
+            self.users.len() - 1
+        });
+        self.users[slot].1.push((row.time.unwrap_or_default(), item));
+        Ok(())
+    }
+
+    fn into_users(self) -> Vec<User> {
+        let sort = |(id, mut events): (String, Vec<(f64, u32)>)| {
+            events.sort_by(|a, b| a.0.total_cmp(&b.0));
+            User { id, history: events.into_iter().map(|(_, item)| item).collect() }
+        };
+        self.users.into_iter().map(sort).collect()
+    }
+}
+
+fn write_lines<T: Serialize>(path: &Path, rows: impl IntoIterator<Item = T>) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut out = BufWriter::new(File::create(path)?);
+        for row in rows {
+            serde_json::to_writer(&mut out, &row)?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    };
+    write().map_err(|source| Error::io(path, source))
+}

@@ -1,0 +1,106 @@
+//! Training examples: tokens, and where the answer starts.
+
+mod next_item;
+#[cfg(test)]
+mod tests;
+
+pub use next_item::{NextItem, NextItems, Turns};
+
+/// A sequence of tokens of which the part from `answer` on is learned.
+///
+/// ```
+/// use orbit_data::Example;
+/// let example = Example { tokens: vec![1, 2, 3, 9, 8], answer: 3 };
+/// assert_eq!(example.prompt(), [1, 2, 3]);
+/// assert_eq!(example.learned(), [9, 8]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// Index of the first token of the answer. At least 1, because the first token has nothing to be predicted from.
+    pub answer: usize,
+}
+
+impl Example {
+    /// The tokens before the answer.
+    pub fn prompt(&self) -> &[u32] {
+        &self.tokens[..self.answer]
+    }
+
+    /// The tokens of the answer.
+    pub fn learned(&self) -> &[u32] {
+        &self.tokens[self.answer..]
+    }
+}
+
+/// Examples by index. Batches are planned from the lengths alone, so that only the examples of a batch are ever built.
+pub trait ExampleSource {
+    /// How many examples there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of tokens of example `index`, without building it.
+    fn length(&self, index: usize) -> usize;
+
+    /// Example `index`, below [`len`](Self::len).
+    fn get(&self, index: usize) -> Example;
+}
+
+impl ExampleSource for Vec<Example> {
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    fn length(&self, index: usize) -> usize {
+        self[index].tokens.len()
+    }
+
+    fn get(&self, index: usize) -> Example {
+        self[index].clone()
+    }
+}
+
+/// A stream of tokens cut into windows, for language modelling: every token but the first of the stream is learned once.
+///
+/// Windows of `context + 1` tokens overlap by one, so that each predicts `context` tokens; what is left at the end, less
+/// than a window, is not used.
+///
+/// ```
+/// use orbit_data::example::{ExampleSource, Windows};
+/// let windows = Windows::new(vec![10, 11, 12, 13, 14, 15], 2);
+/// assert_eq!(windows.len(), 2);
+/// assert_eq!(windows.get(1).tokens, [12, 13, 14]);
+/// assert_eq!(windows.get(1).answer, 1);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Windows {
+    tokens: Vec<u32>,
+    context: usize,
+}
+
+impl Windows {
+    /// Cuts `tokens` into windows that predict `context` tokens each.
+    pub fn new(tokens: Vec<u32>, context: usize) -> Self {
+        Self { tokens, context: context.max(1) }
+    }
+}
+
+impl ExampleSource for Windows {
+    fn len(&self) -> usize {
+        self.tokens.len().saturating_sub(1) / self.context
+    }
+
+    fn length(&self, _: usize) -> usize {
+        self.context + 1
+    }
+
+    fn get(&self, index: usize) -> Example {
+        let start = index * self.context;
+        Example { tokens: self.tokens[start..=start + self.context].to_vec(), answer: 1 }
+    }
+}

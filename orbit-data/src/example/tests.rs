@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Vocabulary;
+use crate::chat::{ChatTemplate, Message};
+use crate::vocabulary::{SPECIAL_TOKENS, train_bpe};
+
+const LEVELS: [usize; 3] = [4, 4, 2];
+const ITEMS: u32 = 20;
+
+/// A template with a default system message, as SmolLM2's.
+const WITH_SYSTEM: &str = "{% for m in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe brief.<|im_end|>\n' }}{% endif %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+fn vocabulary() -> Vocabulary {
+    let tokenizer = train_bpe(["user assistant system Be brief."; 4].into_iter(), 300, &SPECIAL_TOKENS).unwrap();
+    let rows = tokenizer.get_vocab_size(true) as u32;
+    Vocabulary::new(tokenizer, rows, &LEVELS).unwrap()
+}
+
+fn codes() -> Vec<Vec<u16>> {
+    (0..ITEMS as u16).map(|item| vec![item % 4, item / 4 % 4, item / 16]).collect()
+}
+
+fn chat(source: &str) -> ChatTemplate {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("chat_template.jinja"), source).unwrap();
+    ChatTemplate::read(dir.path()).unwrap()
+}
+
+fn form(chat: &ChatTemplate, max_history: usize) -> NextItem {
+    NextItem::new(chat, &vocabulary(), &codes(), max_history).unwrap()
+}
+
+/// The tokens of the rendered text, up to the end of the answer.
+fn rendered(chat: &ChatTemplate, history: &[u32], target: u32) -> Vec<u32> {
+    let vocabulary = vocabulary();
+    let sid = |&item: &u32| vocabulary.decode(&vocabulary.sid(&codes()[item as usize]).unwrap()).unwrap();
+    let history: String = history.iter().map(sid).collect();
+    let messages = [Message::new("user", &history), Message::new("assistant", &sid(&target))];
+    let mut tokens = vocabulary.encode(&chat.render(&messages, false).unwrap()).unwrap();
+    let close = tokens.iter().rposition(|&token| token == 2).unwrap();
+    tokens.truncate(close + 1);
+    tokens
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn examples_equal_rendering_and_tokenizing(
+        history in prop::collection::vec(0..ITEMS, 1..12),
+        target in 0..ITEMS,
+        max_history in 1usize..8,
+    ) {
+        let recent = &history[history.len().saturating_sub(max_history)..];
+        for chat in [ChatTemplate::chatml().unwrap(), chat(WITH_SYSTEM)] {
+            let form = form(&chat, max_history);
+            let example = form.example(&history, target).unwrap();
+            prop_assert_eq!(&example.tokens, &rendered(&chat, recent, target));
+            prop_assert_eq!(example.prompt(), form.prompt(&history).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_answer_is_the_semantic_id_and_the_end_of_the_turn() {
+    let example = form(&ChatTemplate::chatml().unwrap(), 5).example(&[1, 2], 7).unwrap();
+    let mut answer = vocabulary().sid(&codes()[7]).unwrap();
+    answer.push(2);
+    assert_eq!(example.learned(), answer);
+}
+
+/// Templates of reasoning models write an empty thought before the answer: it belongs to the prompt.
+#[test]
+fn what_a_template_writes_before_the_answer_is_not_learned() {
+    let source = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + ('brief ' if m.role == 'assistant' else '') + m.content + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+    let example = form(&chat(source), 5).example(&[1], 7).unwrap();
+    assert_eq!(example.learned()[0], vocabulary().start());
+    assert!(vocabulary().decode(example.prompt()).unwrap().ends_with("assistant\nbrief "));
+}
+
+#[test]
+fn templates_that_drop_or_repeat_the_words_are_errors() {
+    for source in [
+        "{{ messages[0].content }}",
+        "{{ messages[0].content * 2 }}{% if messages[1] %}{{ messages[1].content }}{% endif %}",
+    ] {
+        assert!(Turns::new(&chat(source), &vocabulary()).unwrap_err().to_string().contains("exactly once"));
+    }
+}
+
+#[test]
+fn every_item_but_the_first_is_a_target_once() {
+    let form = form(&ChatTemplate::chatml().unwrap(), 2);
+    let histories: [&[u32]; 4] = [&[3, 4, 5, 6], &[7], &[], &[8, 9]];
+    let examples = NextItems::new(form.clone(), histories).unwrap();
+    let expected = [(&[3][..], 4), (&[3, 4], 5), (&[3, 4, 5], 6), (&[8], 9)];
+    assert_eq!(examples.len(), expected.len());
+    for (index, (history, target)) in expected.into_iter().enumerate() {
+        assert_eq!(examples.get(index), form.example(history, target).unwrap());
+        assert_eq!(examples.length(index), examples.get(index).tokens.len());
+    }
+}
+
+#[test]
+fn items_without_a_semantic_id_are_errors() {
+    let form = form(&ChatTemplate::chatml().unwrap(), 2);
+    for error in [form.prompt(&[ITEMS]).err(), form.example(&[0], ITEMS).err()] {
+        assert!(error.unwrap().to_string().contains("item 20 has no semantic ID"));
+    }
+    assert!(NextItems::new(form, [&[0, ITEMS][..]]).is_err());
+    assert!(NextItem::new(&ChatTemplate::chatml().unwrap(), &vocabulary(), &codes(), 0).is_err());
+}
+
+#[test]
+fn windows_learn_every_token_but_the_first_once() {
+    let windows = Windows::new((0..24).collect(), 5);
+    let learned: Vec<u32> = (0..windows.len()).flat_map(|i| windows.get(i).learned().to_vec()).collect();
+    assert_eq!(learned, (1..21).collect::<Vec<_>>());
+    assert!((0..windows.len()).all(|i| windows.get(i).tokens.len() == windows.length(i)));
+    assert!(Windows::new(vec![], 5).is_empty() && Windows::new(vec![1], 0).is_empty());
+}

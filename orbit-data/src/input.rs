@@ -1,0 +1,122 @@
+//! Opens text files, plain or compressed, and reads them line by line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use bzip2::read::MultiBzDecoder;
+use flate2::read::MultiGzDecoder;
+
+use crate::{Error, Result};
+
+/// Opens `path` for reading; `.gz` and `.bz2` are decompressed on the way.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
+    let file = file(path)?;
+    Ok(match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(file))),
+        Some("bz2") => Box::new(BufReader::new(MultiBzDecoder::new(file))),
+        _ => Box::new(BufReader::new(file)),
+    })
+}
+
+/// Opens `path` as it is.
+pub(crate) fn file(path: &Path) -> Result<File> {
+    File::open(path).map_err(|source| Error::io(path, advise(source)))
+}
+
+/// Corpora are not part of the repository, so a missing one is the first thing a new user meets.
+fn advise(source: io::Error) -> io::Error {
+    if source.kind() != io::ErrorKind::NotFound {
+        return source;
+    }
+    io::Error::new(source.kind(), "no such file; if it is a data file, give its folder by --data DIR or ORBIT_DATA")
+}
+
+/// The lines of a text file that are not blank, each with its number from 1.
+pub(crate) struct Lines {
+    path: PathBuf,
+    reader: Box<dyn BufRead>,
+    number: usize,
+}
+
+/// Opens `path` and iterates over its lines.
+pub(crate) fn lines(path: &Path) -> Result<Lines> {
+    Ok(Lines { path: path.to_owned(), reader: open(path)?, number: 0 })
+}
+
+impl Iterator for Lines {
+    type Item = Result<(usize, String)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut bytes = Vec::new();
+            match self.reader.read_until(b'\n', &mut bytes) {
+                Ok(0) => return None,
+                Ok(_) => self.number += 1,
+                Err(source) => return Some(Err(Error::io(&self.path, source))),
+            }
+            let text = bytes.strip_prefix(b"\xEF\xBB\xBF").filter(|_| self.number == 1).unwrap_or(&bytes);
+            match std::str::from_utf8(text).map(str::trim) {
+                Ok("") => {}
+                Ok(line) => return Some(Ok((self.number, line.to_owned()))),
+                Err(source) => return Some(Err(Error::row(&self.path, self.number, source.to_string()))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const TEXT: &[u8] = b"\xEF\xBB\xBFone\r\n\n  two\nthree";
+
+    fn read(path: &Path) -> Vec<(usize, String)> {
+        lines(path).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn plain_and_compressed_files_read_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let [plain, gz, bz2] = ["a.txt", "a.txt.gz", "a.txt.bz2"].map(|name| dir.path().join(name));
+        std::fs::write(&plain, TEXT).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
+        encoder.write_all(TEXT).unwrap();
+        encoder.finish().unwrap();
+        let mut encoder = bzip2::write::BzEncoder::new(File::create(&bz2).unwrap(), bzip2::Compression::fast());
+        encoder.write_all(TEXT).unwrap();
+        encoder.finish().unwrap();
+
+        let expected = [(1, "one"), (3, "two"), (4, "three")].map(|(n, line)| (n, line.to_owned()));
+        for path in [plain, gz, bz2] {
+            assert_eq!(read(&path), expected, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_missing_file_says_how_to_get_it() {
+        let message = lines(Path::new("nowhere/x.txt")).err().unwrap().to_string();
+        assert!(message.contains("nowhere/x.txt") && message.contains("ORBIT_DATA"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_gzip_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plain.gz");
+        std::fs::write(&path, "not compressed").unwrap();
+        let error = lines(&path).unwrap().next().unwrap().unwrap_err();
+        assert!(error.to_string().contains("plain.gz"), "{error}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_name_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("latin1.txt");
+        std::fs::write(&path, b"fine\ncaf\xE9\n").unwrap();
+        let error = lines(&path).unwrap().nth(1).unwrap().unwrap_err();
+        assert!(matches!(error, Error::Row { line: 2, .. }), "{error}");
+    }
+}

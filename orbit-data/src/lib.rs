@@ -1,0 +1,34 @@
+//! Corpora, semantic IDs, examples, batches and metrics: everything of orbit that is not a tensor.
+//!
+//! Data flows one way, and each name is a value that can be printed and saved:
+//!
+//! ```text
+//! Corpus ─► ItemEmbeddings ─► SemanticIds ─► Vocabulary ─► Example ─► Loader ─► Batch
+//! ```
+
+pub mod baseline;
+pub mod catalogue;
+pub mod chat;
+pub mod corpus;
+pub mod embedding;
+mod error;
+pub mod example;
+mod input;
+pub mod loader;
+pub mod retrieval;
+pub mod semantic_id;
+pub mod split;
+pub mod statistics;
+pub mod text;
+pub mod trie;
+pub mod vocabulary;
+
+pub use corpus::{Corpus, Item, OnBadRow, User};
+pub use embedding::ItemEmbeddings;
+pub use error::{Error, Result};
+pub use example::Example;
+pub use loader::{Batch, Loader};
+pub use semantic_id::SemanticIds;
+pub use split::Split;
+pub use trie::Trie;
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,58 @@
+//! Reader of BLiMP's archive.
+
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use serde::Deserialize;
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::MinimalPair;
+use crate::{Error, Result, input};
+
+#[derive(Deserialize)]
+struct Row {
+    sentence_good: String,
+    sentence_bad: String,
+}
+
+/// The first row of every paradigm in the order of their names, then the second rows, and so on, up to `limit` pairs. So
+/// any limit takes from the paradigms equally, give or take one.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<MinimalPair>> {
+    let archive = |source: ZipError| Error::file(path, source.to_string());
+    let mut zip = ZipArchive::new(BufReader::new(input::file(path)?)).map_err(archive)?;
+    let names = paradigms(&zip).map_err(archive)?;
+    let rows_each = limit.div_ceil(names.len().max(1));
+    let mut columns = Vec::new();
+    for name in &names {
+        let entry = zip.by_name(name).map_err(archive)?;
+        columns.push(paradigm(&path.join(name), BufReader::new(entry), rows_each)?.into_iter());
+    }
+    let mut pairs = Vec::new();
+    loop {
+        let before = pairs.len();
+        pairs.extend(columns.iter_mut().filter_map(Iterator::next));
+        if pairs.len() == before || pairs.len() >= limit {
+            pairs.truncate(limit);
+            return Ok(pairs);
+        }
+    }
+}
+
+/// The names of the paradigms' files, sorted. The archive was packed on a Mac, whose resource forks also end in `.jsonl`.
+fn paradigms<R: Read + Seek>(zip: &ZipArchive<R>) -> Result<Vec<String>, ZipError> {
+    let names: Vec<_> = zip.file_names().collect::<Result<_, _>>()?;
+    let wanted = |name: &str| name.ends_with(".jsonl") && !name.starts_with("__MACOSX/");
+    let mut names: Vec<String> = names.iter().filter(|name| wanted(name)).map(ToString::to_string).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn paradigm(path: &Path, reader: impl BufRead, limit: usize) -> Result<Vec<MinimalPair>> {
+    let read = |(number, line): (usize, std::io::Result<String>)| {
+        let line = line.map_err(|source| Error::io(path, source))?;
+        let row: Row = serde_json::from_str(&line).map_err(|error| Error::row(path, number + 1, error.to_string()))?;
+        Ok(MinimalPair { good: row.sentence_good, bad: row.sentence_bad })
+    };
+    reader.lines().enumerate().take(limit).map(read).collect()
+}

@@ -1,0 +1,114 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::*;
+
+fn task(kind: Suite, path: PathBuf, limit: Option<usize>) -> TextTask {
+    TextTask { name: "suite".into(), kind, path, limit }
+}
+
+fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn error(kind: Suite, path: PathBuf) -> String {
+    task(kind, path, None).read().unwrap_err().to_string()
+}
+
+#[test]
+fn piqa_pairs_rows_with_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "v.jsonl", "{\"goal\":\"g\",\"sol1\":\"a\",\"sol2\":\"b\"}\n".repeat(2).as_str());
+    file(dir.path(), "v-labels.lst", "1\n0\n");
+    let first =
+        MultipleChoice { context: "Question: g\nAnswer:".into(), choices: vec![" a".into(), " b".into()], gold: 1 };
+    assert_eq!(task(Suite::Piqa, path.clone(), Some(1)).read().unwrap(), Tasks::MultipleChoice(vec![first]));
+    file(dir.path(), "v-labels.lst", "1\n");
+    assert!(error(Suite::Piqa, path.clone()).contains("no label for"));
+    file(dir.path(), "v-labels.lst", "1\n2\n");
+    assert!(error(Suite::Piqa, path).contains("v-labels.lst:2: right choice 2 of 2"));
+}
+
+#[test]
+fn hellaswag_reads_blocks_of_six_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let block = "A man. he\n3\nruns.\nsits.\neats.\nsleeps.\n";
+    let path = file(dir.path(), "h.txt", &block.repeat(3));
+    let tasks = task(Suite::Hellaswag, path, Some(2)).read().unwrap();
+    assert_eq!((tasks.len(), tasks.chance()), (2, Some(0.25)));
+    let Tasks::MultipleChoice(questions) = tasks else { panic!() };
+    assert_eq!((questions[1].context.as_str(), questions[1].gold), ("A man. he", 3));
+    assert_eq!(questions[1].choices[3], " sleeps.");
+
+    let cut = file(dir.path(), "cut.txt", &block[..20]);
+    assert!(error(Suite::Hellaswag, cut).contains("cut.txt:1: 2 of 4 endings"));
+    let shifted = file(dir.path(), "shifted.txt", &(block[10..].to_owned() + block));
+    assert!(error(Suite::Hellaswag, shifted).contains("shifted.txt:2: 'runs.'"));
+}
+
+#[test]
+fn arc_names_the_line_of_a_bad_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = "{\"question\":\"q\",\"choices\":[\"a\",\"b\",\"c\"],\"gold\":2}\n";
+    let path = file(dir.path(), "a.jsonl", &format!("{good}\n{{\"question\":\"q\"}}\n"));
+    assert!(error(Suite::Arc, path.clone()).contains("a.jsonl:3: missing field `choices`"));
+    assert_eq!(task(Suite::Arc, path, Some(1)).read().unwrap().chance(), Some(1.0 / 3.0));
+    assert!(error(Suite::Arc, file(dir.path(), "empty.jsonl", "")).contains("nothing to score"));
+}
+
+#[test]
+fn blimp_takes_from_its_paradigms_in_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("b.zip");
+    let mut zip = ZipWriter::new(File::create(&path).unwrap());
+    for name in ["data/y.jsonl", "data/x.jsonl", "__MACOSX/data/._x.jsonl"] {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        for row in 0..3 {
+            writeln!(zip, "{{\"sentence_good\":\"{name} {row}\",\"sentence_bad\":\"\"}}").unwrap();
+        }
+    }
+    zip.finish().unwrap();
+    let Tasks::MinimalPairs(pairs) = task(Suite::Blimp, path, Some(3)).read().unwrap() else { panic!() };
+    let good: Vec<&str> = pairs.iter().map(|pair| pair.good.as_str()).collect();
+    assert_eq!(good, ["data/x.jsonl 0", "data/y.jsonl 0", "data/x.jsonl 1"]);
+}
+
+#[test]
+fn lengths_are_characters_not_bytes() {
+    let question = MultipleChoice { context: String::new(), choices: vec![" é".into(), " ab".into()], gold: 0 };
+    assert_eq!(question.lengths(), [2, 3]);
+}
+
+#[test]
+fn the_first_of_equal_choices_wins() {
+    assert_eq!(score_choices(&[-2.0, -2.0], &[2, 2]), (0, 0));
+    assert_eq!(score_choices(&[f64::NAN, -2.0], &[2, 2]), (1, 1));
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
+fn the_public_suites_have_the_published_sizes() {
+    let fallback = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
+    let data = std::env::var("ORBIT_DATA").unwrap_or_else(|_| fallback.to_owned());
+    let mc = Path::new(&data).join("mc");
+    if !mc.is_dir() {
+        eprintln!("skipped: no {}", mc.display());
+        return;
+    }
+    let read = |kind, name: &str| task(kind, mc.join(name), None).read().unwrap();
+    assert_eq!(read(Suite::Piqa, "piqa_valid.jsonl.gz").len(), 1838);
+    assert_eq!(read(Suite::Hellaswag, "hellaswag_val_full.txt.bz2").len(), 10_042);
+    assert_eq!(read(Suite::Arc, "arc-easy_test.jsonl.gz").len(), 2376);
+    assert_eq!(read(Suite::Arc, "arc-challenge_test.jsonl.gz").len(), 1172);
+    assert_eq!(read(Suite::Blimp, "BLiMP.zip").len(), 67_000);
+    let wikitext = Path::new(&data).join("text/wikitext-2/test.txt.gz");
+    assert!(task(Suite::Perplexity, wikitext, None).read().unwrap().len() > 1_200_000);
+}

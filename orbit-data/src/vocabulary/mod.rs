@@ -1,0 +1,167 @@
+//! Semantic-ID tokens behind a tokenizer's own.
+
+mod bpe;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use tokenizers::{AddedToken, Tokenizer};
+
+pub use bpe::{SPECIAL_TOKENS, train_bpe};
+
+use crate::{Error, Result};
+
+/// A tokenizer with tokens for semantic IDs added behind its own: `<start_of_sid>`, `<end_of_sid>`, then `<sid_L_C>` for
+/// every code C of every level L, level by level.
+///
+/// Their ids run on from the rows of the model's embedding, so row `base_rows + i` of the grown model is new token `i`.
+#[derive(Debug, Clone)]
+pub struct Vocabulary {
+    tokenizer: Tokenizer,
+    base_rows: u32,
+    /// The id of each level's first code, and the id behind the last code.
+    levels: Vec<u32>,
+}
+
+impl Vocabulary {
+    /// Adds the tokens of semantic IDs whose level `l` has `codes_per_level[l]` codes to the tokenizer of a model with
+    /// `base_rows` embedding rows. A tokenizer that already has exactly these tokens is taken as it is.
+    ///
+    /// # Errors
+    /// When the new ids would not run on from `base_rows`, because the tokenizer does not have as many tokens as the model
+    /// has rows, or because it already has tokens of other semantic IDs.
+    pub fn new(mut tokenizer: Tokenizer, base_rows: u32, codes_per_level: &[usize]) -> Result<Self> {
+        let mut levels = vec![base_rows + 2];
+        for &codes in codes_per_level {
+            levels.push(levels[levels.len() - 1] + codes as u32);
+        }
+        let before = tokenizer.get_vocab_size(true);
+        let names = names(codes_per_level);
+        let tokens = names.iter().map(|name| AddedToken::from(name.as_str(), true));
+        tokenizer.add_special_tokens(tokens).map_err(|source| failed("adding semantic-ID tokens", source))?;
+        let expected = base_rows as usize + names.len();
+        let aligned = (base_rows..).zip(&names).all(|(id, name)| tokenizer.token_to_id(name) == Some(id));
+        if !aligned || tokenizer.get_vocab_size(true) != expected {
+            return Err(Error::Invalid(format!(
+                "semantic-ID tokens must follow the model's {base_rows} embedding rows, but the tokenizer has {before} \
+                 tokens: give the two the same size, and start from a tokenizer without semantic IDs"
+            )));
+        }
+        Ok(Self { tokenizer, base_rows, levels })
+    }
+
+    /// Reads `tokenizer.json` of a model directory and adds the tokens as [`new`](Self::new) does.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when the file is not a tokenizer.
+    pub fn read(model_dir: &Path, base_rows: u32, codes_per_level: &[usize]) -> Result<Self> {
+        let path = model_dir.join("tokenizer.json");
+        let read = || format!("reading {}", path.display());
+        let tokenizer = Tokenizer::from_file(&path).map_err(|source| failed(&read(), source))?;
+        Self::new(tokenizer, base_rows, codes_per_level)
+    }
+
+    /// The rows of the model before semantic IDs were added, which is the id of the first new token.
+    pub fn base_rows(&self) -> u32 {
+        self.base_rows
+    }
+
+    /// How many tokens were added.
+    pub fn new_tokens(&self) -> usize {
+        (self.levels[self.levels()] - self.base_rows) as usize
+    }
+
+    /// The levels of a semantic ID.
+    pub fn levels(&self) -> usize {
+        self.levels.len() - 1
+    }
+
+    /// The id of `<start_of_sid>`.
+    pub fn start(&self) -> u32 {
+        self.base_rows
+    }
+
+    /// The id of `<end_of_sid>`.
+    pub fn end(&self) -> u32 {
+        self.base_rows + 1
+    }
+
+    /// The id of a level's code; `None` if the level has no such code.
+    pub fn code(&self, level: usize, code: u16) -> Option<u32> {
+        let id = self.levels.get(level)? + u32::from(code);
+        (id < *self.levels.get(level + 1)?).then_some(id)
+    }
+
+    /// The token ids of a semantic ID: start, one for each level, end.
+    ///
+    /// # Errors
+    /// When there is not one code for each level, or a level has no such code.
+    pub fn sid(&self, codes: &[u16]) -> Result<Vec<u32>> {
+        if codes.len() != self.levels() {
+            return Err(Error::Invalid(format!("a semantic ID of {} codes for {} levels", codes.len(), self.levels())));
+        }
+        let mut tokens = vec![self.start()];
+        for (level, &code) in codes.iter().enumerate() {
+            let missing = || Error::Invalid(format!("the vocabulary has no code {code} at level {level}"));
+            tokens.push(self.code(level, code).ok_or_else(missing)?);
+        }
+        tokens.push(self.end());
+        Ok(tokens)
+    }
+
+    /// The token ids of `text`. Special tokens written out in it are recognised; none is added.
+    ///
+    /// # Errors
+    /// What the tokenizer says.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|source| failed("tokenizing", source))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of `tokens`, special tokens written out.
+    ///
+    /// # Errors
+    /// What the tokenizer says.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+        self.tokenizer.decode(tokens, false).map_err(|source| failed("decoding", source))
+    }
+
+    /// How the tokenizer writes token `id`.
+    ///
+    /// # Errors
+    /// When there is no such token.
+    pub fn name(&self, id: u32) -> Result<String> {
+        self.tokenizer.id_to_token(id).ok_or_else(|| Error::Invalid(format!("the tokenizer has no token {id}")))
+    }
+
+    /// Whether `id` is a special token, such as the end of a turn.
+    pub fn is_special(&self, id: u32) -> bool {
+        let added = self.tokenizer.get_added_vocabulary();
+        added.simple_id_to_token(id).is_some_and(|name| added.is_special_token(&name))
+    }
+
+    /// Writes `tokenizer.json` into a model directory. [`ChatTemplate::save`](crate::chat::ChatTemplate::save) writes the
+    /// configuration that goes with it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let path = dir.join("tokenizer.json");
+        let text = self.tokenizer.to_string(false).map_err(|source| failed("writing the tokenizer", source))?;
+        std::fs::write(&path, text).map_err(|source| Error::io(&path, source))
+    }
+}
+
+/// The new tokens in the order of their ids.
+fn names(codes_per_level: &[usize]) -> Vec<String> {
+    let mut names = vec!["<start_of_sid>".to_owned(), "<end_of_sid>".to_owned()];
+    for (level, &codes) in codes_per_level.iter().enumerate() {
+        names.extend((0..codes).map(|code| format!("<sid_{level}_{code}>")));
+    }
+    names
+}
+
+fn failed(what: &str, source: tokenizers::Error) -> Error {
+    Error::Tokenizer { what: what.to_owned(), source }
+}

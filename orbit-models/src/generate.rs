@@ -1,0 +1,205 @@
+//! Beam search over a fixed set of token sequences.
+
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData};
+use orbit_core::kernel::Mask;
+use orbit_core::{Input, Model};
+use rayon::prelude::*;
+
+use crate::{Cache, Decoder};
+
+/// The sequences that may be written, as a tree to walk.
+pub trait Constraint {
+    /// Where every sequence begins.
+    fn root(&self) -> u32;
+    /// The tokens that may follow a node, and the node of the first; the others' nodes count up from it.
+    fn children(&self, node: u32) -> (&[u32], u32);
+    /// The item at a sequence's end.
+    fn item(&self, node: u32) -> Option<u32>;
+}
+
+/// An item, and the model's log-probability of its sequence after the prompt, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranked {
+    /// The item.
+    pub item: u32,
+    /// log P(sequence | prompt) over the whole vocabulary.
+    pub log_probability: f64,
+}
+
+/// The `beams` best items for every prompt, best first, each with the log-probability of its sequence.
+///
+/// Only sequences of `constraint` are written: the constraint is the last thing that touches the scores, and they are not
+/// normalised over it, so a score is the model's own. Exact when `beams` is at least the widest level of the tree.
+///
+/// Cost: one pass over the prompts, then one token a beam a level. The prompt's keys are kept once, not once a beam: the beams
+/// of a prompt are a tree of tokens behind it, and a token sees its own ancestors.
+pub fn beam_search(model: &Decoder, prompts: &[Vec<u32>], constraint: &impl Constraint, beams: usize) -> Vec<Vec<Ranked>> {
+    let mut search = Search::start(prompts, constraint.root());
+    let mut cache = Cache::default();
+    let mut input = prompt_rows(prompts);
+    while let Some(next) = {
+        let scores = LogScores::new(model, model.hidden_after(&input, &mut cache), &search);
+        search.extend(&scores, constraint, beams)
+    } {
+        input = next;
+    }
+    search.rows.into_iter().map(|row| row.ranked(beams)).collect()
+}
+
+/// A sequence half written.
+struct Beam {
+    node: u32,
+    score: f64,
+    /// Columns of the cache, beyond the prompts, that hold this beam's tokens.
+    path: Vec<usize>,
+    /// Its last token, and where in the row that token's hidden state is.
+    column: usize,
+}
+
+struct Row {
+    prompt: usize,
+    live: Vec<Beam>,
+    done: Vec<Ranked>,
+}
+
+/// The beams of all prompts.
+struct Search {
+    rows: Vec<Row>,
+    /// Tokens a row in the cache.
+    seen: usize,
+    depth: u32,
+    /// Tokens a row in the last forward pass.
+    width: usize,
+}
+
+/// log softmax of every live beam's next token, row by row.
+struct LogScores {
+    logits: Vec<f32>,
+    vocabulary: usize,
+    log_totals: Vec<f32>,
+}
+
+impl LogScores {
+    fn new(model: &Decoder, hidden: Tensor<3>, search: &Search) -> Self {
+        let [rows, width, d] = hidden.dims();
+        let at: Vec<i32> = (search.rows.iter().enumerate())
+            .flat_map(|(row, beams)| beams.live.iter().map(move |beam| (row * width + beam.column) as i32))
+            .collect();
+        let index = Tensor::<1, Int>::from_data(TensorData::new(at.clone(), [at.len()]), &hidden.device());
+        let logits = model.logits(hidden.reshape([rows * width, d]).select(0, index));
+        let [_, vocabulary] = logits.dims();
+        let logits: Vec<f32> = logits.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        let log_totals = logits.par_chunks(vocabulary).map(log_total).collect();
+        Self { logits, vocabulary, log_totals }
+    }
+
+    fn of(&self, beam: usize, token: u32) -> f64 {
+        f64::from(self.logits[beam * self.vocabulary + token as usize]) - f64::from(self.log_totals[beam])
+    }
+}
+
+fn log_total(row: &[f32]) -> f32 {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    row.iter().map(|x| (x - largest).exp()).sum::<f32>().ln() + largest
+}
+
+impl Search {
+    fn start(prompts: &[Vec<u32>], root: u32) -> Self {
+        let rows = prompts.iter().map(|prompt| {
+            let beam = Beam { node: root, score: 0.0, path: Vec::new(), column: prompt.len() - 1 };
+            Row { prompt: prompt.len(), live: vec![beam], done: Vec::new() }
+        });
+        Self { rows: rows.collect(), seen: width(prompts), depth: 0, width: width(prompts) }
+    }
+
+    /// Keeps the best continuations of every row; the tokens to run next, or none when all sequences have ended.
+    fn extend(&mut self, scores: &LogScores, constraint: &impl Constraint, beams: usize) -> Option<Input> {
+        let mut tokens = Vec::with_capacity(self.rows.len());
+        let mut first = 0;
+        for row in &mut self.rows {
+            let count = row.live.len();
+            tokens.push(row.extend(first, scores, constraint, beams, self.seen));
+            first += count;
+        }
+        self.width = tokens.iter().map(Vec::len).max().unwrap_or(0);
+        (self.width > 0).then(|| self.input(&tokens))
+    }
+
+    /// The rows' next tokens as one input that follows the cache.
+    fn input(&mut self, tokens: &[Vec<u32>]) -> Input {
+        let (rows, width) = (self.rows.len(), self.width);
+        let keys = self.seen + width;
+        let mut mask = vec![f32::NEG_INFINITY; rows * width * keys];
+        let mut input = Input { rows, width, tokens: Vec::new(), positions: Vec::new(), mask: Mask::Causal { past: 0 } };
+        for (index, (row, tokens)) in self.rows.iter().zip(tokens).enumerate() {
+            for column in 0..width {
+                let mask = &mut mask[(index * width + column) * keys..][..keys];
+                mask[self.seen + column] = 0.0;
+                let Some(beam) = row.live.get(column) else { continue };
+                mask[..row.prompt].fill(0.0);
+                beam.path.iter().for_each(|&seen| mask[seen] = 0.0);
+            }
+            input.tokens.extend(tokens.iter().copied().chain(std::iter::repeat(0)).take(width));
+            input.positions.extend(std::iter::repeat_n(row.prompt as u32 + self.depth, width));
+        }
+        input.mask = Mask::Additive(Arc::from(mask));
+        self.seen = keys;
+        self.depth += 1;
+        input
+    }
+}
+
+impl Row {
+    /// Replaces the live beams by their best continuations, and gives these beams' tokens in order. Sequences that have ended
+    /// leave. `first` is the index of this row's first beam among the scores, `seen` the cache's width before the next pass.
+    fn extend(
+        &mut self,
+        first: usize,
+        scores: &LogScores,
+        constraint: &impl Constraint,
+        beams: usize,
+        seen: usize,
+    ) -> Vec<u32> {
+        let mut candidates: Vec<(f64, u32, usize, u32)> = Vec::new();
+        for (index, beam) in self.live.iter().enumerate() {
+            let (tokens, child) = constraint.children(beam.node);
+            for (&token, node) in tokens.iter().zip(child..) {
+                candidates.push((beam.score + scores.of(first + index, token), node, index, token));
+            }
+        }
+        candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        candidates.truncate(beams);
+        let (mut live, mut next) = (Vec::new(), Vec::new());
+        for (score, node, parent, token) in candidates {
+            if let Some(item) = constraint.item(node) {
+                self.done.push(Ranked { item, log_probability: score });
+                continue;
+            }
+            let column = live.len();
+            let mut path = self.live[parent].path.clone();
+            path.push(seen + column);
+            live.push(Beam { node, score, path, column });
+            next.push(token);
+        }
+        self.live = live;
+        next
+    }
+
+    fn ranked(mut self, beams: usize) -> Vec<Ranked> {
+        self.done.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability).then(a.item.cmp(&b.item)));
+        self.done.truncate(beams);
+        self.done
+    }
+}
+
+fn width(prompts: &[Vec<u32>]) -> usize {
+    prompts.iter().map(Vec::len).max().unwrap_or(0)
+}
+
+fn prompt_rows(prompts: &[Vec<u32>]) -> Input {
+    let width = width(prompts);
+    let padded = |prompt: &Vec<u32>| prompt.iter().copied().chain(std::iter::repeat(0)).take(width).collect::<Vec<_>>();
+    Input::rows(prompts.iter().flat_map(padded).collect(), prompts.len(), width)
+}

@@ -1,0 +1,155 @@
+//! One block of the decoder, and what it is made of.
+//!
+//! Shapes: B rows, T tokens, S keys seen, D hidden, H heads, G groups, K head. Weights keep the layout of the checkpoint,
+//! `[out, in]`, and the fields its names.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use orbit_core::Input;
+use orbit_core::kernel::{Mask, Rope, attend, rms_norm, split_heads, swiglu};
+
+use crate::DecoderConfig;
+
+/// Gives a weight's entries by its name and shape: a checkpoint, or a random generator.
+pub(crate) type Source<'s> = dyn FnMut(&str, &[usize]) -> Vec<f32> + 's;
+
+/// y = x Wᵀ, without bias.
+#[derive(Module, Debug)]
+pub(crate) struct Linear {
+    /// `[out, in]`.
+    pub(crate) weight: Param<Tensor<2>>,
+}
+
+impl Linear {
+    pub(crate) fn new(source: &mut Source<'_>, name: &str, out: usize, input: usize, device: &Device) -> Self {
+        let shape = [out, input];
+        let data = TensorData::new(source(&format!("{name}.weight"), &shape), shape);
+        Self { weight: Param::from_tensor(Tensor::from_data(data, device)) }
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let mut shape = x.dims();
+        let rows = shape[..D - 1].iter().product();
+        let y = x.reshape([rows, shape[D - 1]]).matmul(self.weight.val().transpose());
+        shape[D - 1] = y.dims()[1];
+        y.reshape(shape)
+    }
+}
+
+/// [`rms_norm`] with its weight.
+#[derive(Module, Debug)]
+pub(crate) struct RmsNorm {
+    pub(crate) weight: Param<Tensor<1>>,
+    epsilon: f32,
+}
+
+impl RmsNorm {
+    pub(crate) fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let shape = [config.hidden_size];
+        let data = TensorData::new(source(&format!("{name}.weight"), &shape), shape);
+        Self { weight: Param::from_tensor(Tensor::from_data(data, device)), epsilon: config.rms_norm_eps as f32 }
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        rms_norm(x, self.weight.val(), self.epsilon)
+    }
+}
+
+/// Grouped-query attention with rotary positions.
+#[derive(Module, Debug)]
+pub(crate) struct Attention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    heads: usize,
+    groups: usize,
+}
+
+/// Keys and values of the tokens so far, `[B, G, S, K]`.
+pub(crate) type KeysValues = (Tensor<4>, Tensor<4>);
+
+impl Attention {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let (d, k) = (config.hidden_size, config.head_dim);
+        let (heads, groups) = (config.num_attention_heads, config.num_key_value_heads);
+        Self {
+            q_proj: Linear::new(source, &format!("{name}.q_proj"), heads * k, d, device),
+            k_proj: Linear::new(source, &format!("{name}.k_proj"), groups * k, d, device),
+            v_proj: Linear::new(source, &format!("{name}.v_proj"), groups * k, d, device),
+            o_proj: Linear::new(source, &format!("{name}.o_proj"), d, heads * k, device),
+            heads,
+            groups,
+        }
+    }
+
+    fn forward(&self, x_btd: Tensor<3>, rope: &Rope, mask: &Mask, cache: Option<&mut Option<KeysValues>>) -> Tensor<3> {
+        let q_bhtk = split_heads(self.q_proj.forward(x_btd.clone()), self.heads, Some(rope));
+        let mut k_bgsk = split_heads(self.k_proj.forward(x_btd.clone()), self.groups, Some(rope));
+        let mut v_bgsk = split_heads(self.v_proj.forward(x_btd), self.groups, None);
+        if let Some(cache) = cache {
+            if let Some((past_k, past_v)) = cache.take() {
+                k_bgsk = Tensor::cat(vec![past_k, k_bgsk], 2);
+                v_bgsk = Tensor::cat(vec![past_v, v_bgsk], 2);
+            }
+            *cache = Some((k_bgsk.clone(), v_bgsk.clone()));
+        }
+        self.o_proj.forward(attend(q_bhtk, k_bgsk, v_bgsk, mask))
+    }
+}
+
+/// The gated feed-forward layer.
+#[derive(Module, Debug)]
+pub(crate) struct FeedForward {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl FeedForward {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let (d, wide) = (config.hidden_size, config.intermediate_size);
+        Self {
+            gate_proj: Linear::new(source, &format!("{name}.gate_proj"), wide, d, device),
+            up_proj: Linear::new(source, &format!("{name}.up_proj"), wide, d, device),
+            down_proj: Linear::new(source, &format!("{name}.down_proj"), d, wide, device),
+        }
+    }
+
+    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        self.down_proj.forward(swiglu(self.gate_proj.forward(x_btd.clone()), self.up_proj.forward(x_btd)))
+    }
+}
+
+/// A pre-norm block: x + attention(norm(x)), then x + feed-forward(norm(x)).
+#[derive(Module, Debug)]
+pub(crate) struct Layer {
+    self_attn: Attention,
+    mlp: FeedForward,
+    input_layernorm: RmsNorm,
+    post_attention_layernorm: RmsNorm,
+}
+
+impl Layer {
+    pub(crate) fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        Self {
+            self_attn: Attention::new(source, &format!("{name}.self_attn"), config, device),
+            mlp: FeedForward::new(source, &format!("{name}.mlp"), config, device),
+            input_layernorm: RmsNorm::new(source, &format!("{name}.input_layernorm"), config, device),
+            post_attention_layernorm: RmsNorm::new(source, &format!("{name}.post_attention_layernorm"), config, device),
+        }
+    }
+
+    pub(crate) fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        rope: &Rope,
+        input: &Input,
+        cache: Option<&mut Option<KeysValues>>,
+    ) -> Tensor<3> {
+        let attended = self.self_attn.forward(self.input_layernorm.forward(x_btd.clone()), rope, &input.mask, cache);
+        let x_btd = x_btd + attended;
+        let fed = self.mlp.forward(self.post_attention_layernorm.forward(x_btd.clone()));
+        x_btd + fed
+    }
+}

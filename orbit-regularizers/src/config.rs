@@ -1,0 +1,64 @@
+use std::num::NonZeroU64;
+
+use orbit_hook::Hook;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Ball, Decay, Ema, Interpolate, Kl, L2Sp, Orbit, Soup};
+
+/// One entry of the list of hooks. The list's order is the order in which hooks act, in every phase.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HookEntry {
+    /// A pattern over parameter names, such as `layers.*`: the hook sees the parameters that match. Default: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+    /// The hook acts on every step whose number is a multiple of this. Default: 1.
+    #[serde(default = "default_every")]
+    pub every: NonZeroU64,
+    /// Which hook, with its options.
+    pub r#use: Use,
+}
+
+fn default_every() -> NonZeroU64 {
+    NonZeroU64::MIN
+}
+
+/// A hook by name, with its options.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Use {
+    /// Merges with the origin until the drift is small enough.
+    Orbit(Orbit),
+    /// Merges with the origin every k steps.
+    Soup(Soup),
+    /// Merges with the origin once, at the end.
+    Interpolate(Interpolate),
+    /// Ends on a running average of the weights.
+    Ema(Ema),
+    /// Projects onto a ball around the origin.
+    Ball(Ball),
+    /// Pulls towards the origin through the gradient.
+    L2Sp(L2Sp),
+    /// Pulls towards zero.
+    Decay(Decay),
+    /// Keeps the output distribution near the original's.
+    Kl(Kl),
+}
+
+impl Use {
+    /// The hook, with nothing done yet. Its options are checked when it is attached.
+    pub fn build(&self) -> Box<dyn Hook> {
+        match self {
+            Self::Orbit(orbit) => Box::new(orbit.clone()),
+            Self::Soup(soup) => Box::new(soup.clone()),
+            Self::Interpolate(interpolate) => Box::new(interpolate.clone()),
+            Self::Ema(ema) => Box::new(ema.clone()),
+            Self::Ball(ball) => Box::new(ball.clone()),
+            Self::L2Sp(l2_sp) => Box::new(l2_sp.clone()),
+            Self::Decay(decay) => Box::new(decay.clone()),
+            Self::Kl(kl) => Box::new(kl.clone()),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Every option does something, and refuses what makes no sense.
+
+use std::collections::BTreeSet;
+
+use orbit_hook::{ErrorKind, Space, Vector::*};
+use serde_json::Value;
+
+use crate::toy::{build, run, space};
+
+/// For every option of every built-in: two configs that differ in it alone.
+const PAIRS: [(&str, &str, [&str; 2]); 17] = [
+    ("orbit", "metric", ["max_drift = 0.2", "max_drift = 0.2, metric = \"l2\""]),
+    ("orbit", "max_drift", ["max_drift = 0.1", "max_drift = 0.3"]),
+    ("orbit", "factor", ["max_drift = 0.1", "max_drift = 0.1, factor = 0.9"]),
+    ("orbit", "max_halvings", ["max_drift = 0.1", "max_drift = 0.1, max_halvings = 0"]),
+    ("soup", "every_steps", ["every_steps = 3", "every_steps = 5"]),
+    ("soup", "weight", ["every_steps = 3", "every_steps = 3, weight = 0.1"]),
+    ("soup", "at_end", ["every_steps = 3", "every_steps = 3, at_end = false"]),
+    ("interpolate", "alpha", ["alpha = 0.5", "alpha = 0.6"]),
+    ("ema", "decay", ["decay = 0.5", "decay = 0.6"]),
+    ("ball", "radius", ["radius = 0.4", "radius = 0.5"]),
+    ("ball", "per_parameter", ["radius = 0.4", "radius = 0.4, per_parameter = true"]),
+    ("l2_sp", "strength", ["strength = 1.0", "strength = 2.0"]),
+    ("l2_sp", "new_strength", ["strength = 1.0", "strength = 1.0, new_strength = 0.5"]),
+    ("decay", "strength", ["strength = 1.0", "strength = 2.0"]),
+    ("kl", "strength", ["strength = 1.0", "strength = 2.0"]),
+    ("kl", "temperature", ["strength = 1.0", "strength = 1.0, temperature = 2.0"]),
+    ("kl", "at", ["strength = 1.0", "strength = 1.0, at = \"all\""]),
+];
+
+#[test]
+fn every_option_changes_something() {
+    for (name, option, configs) in PAIRS {
+        let [a, b] = configs.map(|options| run(vec![build(&format!("{name} = {{ {options} }}"))]).unwrap());
+        assert!(a.space.weights() != b.space.weights() || a.terms != b.terms, "{name}.{option} is dead");
+    }
+}
+
+/// The options are read off the JSON schema, so a new one cannot be forgotten above.
+#[test]
+fn every_option_is_tried() {
+    let schema = serde_json::to_value(schemars::schema_for!(orbit_regularizers::HookEntry)).unwrap();
+    let variants = schema["$defs"]["Use"]["oneOf"].as_array().unwrap();
+    let options = variants.iter().flat_map(|variant| {
+        let (name, reference) = variant["properties"].as_object().unwrap().iter().next().unwrap();
+        let reference = reference["$ref"].as_str().unwrap().trim_start_matches('#');
+        let properties = schema.pointer(reference).unwrap()["properties"].as_object().unwrap();
+        properties.keys().map(|option| (name.clone(), option.clone())).collect::<Vec<_>>()
+    });
+    let tried = PAIRS.map(|(name, option, _)| (name.to_owned(), option.to_owned()));
+    assert_eq!(options.collect::<BTreeSet<_>>(), BTreeSet::from(tried));
+}
+
+#[test]
+fn every_option_has_a_description() {
+    let schema = serde_json::to_value(schemars::schema_for!(orbit_regularizers::HookEntry)).unwrap();
+    let described =
+        |object: &Value| object["properties"].as_object().unwrap().values().all(|p| p["description"].is_string());
+    assert!(described(&schema));
+    let defs = schema["$defs"].as_object().unwrap().values();
+    assert!(defs.filter(|def| def["properties"].is_object()).all(described));
+    let orbit = schema["$defs"]["Orbit"]["description"].as_str().unwrap();
+    assert!(orbit.starts_with("ORBIT (arXiv 2605.12419)"));
+}
+
+fn refusal(config: &str) -> String {
+    let mut space = space(&[1.0], &[]);
+    let error = build(config).attach(&mut space).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{config}");
+    error.to_string()
+}
+
+#[test]
+fn options_out_of_range_are_refused() {
+    let refusals = [
+        ("orbit = { max_drift = -1.0 }", "max_drift must be above 0, got -1"),
+        ("orbit = { max_drift = nan }", "max_drift must be above 0, got NaN"),
+        ("orbit = { max_drift = inf }", "max_drift must be above 0, got inf"),
+        ("orbit = { max_drift = 25.0 }", "max_drift is a share of signs with metric flips: at most 1, got 25"),
+        ("orbit = { max_drift = 0.1, factor = 0.0 }", "factor must be above 0, got 0"),
+        ("orbit = { max_drift = 0.1, factor = 1.5 }", "factor must be from 0 to 1, got 1.5"),
+        ("soup = { every_steps = 1, weight = nan }", "weight must be from 0 to 1, got NaN"),
+        ("interpolate = { alpha = 1.1 }", "alpha must be from 0 to 1, got 1.1"),
+        ("ema = { decay = -0.1 }", "decay must be from 0 to 1, got -0.1"),
+        ("ball = { radius = 0.0 }", "radius must be above 0, got 0"),
+        ("l2_sp = { strength = -1.0 }", "strength must be 0 or above, got -1"),
+        ("l2_sp = { strength = 1.0, new_strength = nan }", "new_strength must be 0 or above, got NaN"),
+        ("decay = { strength = inf }", "strength must be 0 or above, got inf"),
+        ("kl = { strength = nan }", "strength must be 0 or above, got NaN"),
+        ("kl = { strength = 1.0, temperature = 0.0 }", "temperature must be above 0, got 0"),
+    ];
+    for (config, message) in refusals {
+        assert_eq!(refusal(config), message, "{config}");
+    }
+}
+
+#[test]
+fn the_limits_themselves_are_fine() {
+    for config in ["soup = { every_steps = 1, weight = 1.0 }", "interpolate = { alpha = 0.0 }", "ema = { decay = 1.0 }"]
+    {
+        let mut run = run(vec![build(config)]).unwrap();
+        assert_eq!(run.space.distance(Weights, Origin).unwrap(), 0.0, "{config} ends on the origin");
+    }
+}

@@ -1,0 +1,218 @@
+use crate::testing::run::{gradients, pass};
+use crate::testing::{HostSpace, ToyRun};
+use crate::{Error, ForwardPlan, Hook, Param, ParamKind, Phases, Result, Step};
+
+/// Makes a hook from its config; every call gives the same.
+type Make<'a> = &'a dyn Fn() -> Box<dyn Hook>;
+
+/// How many steps a checked run takes; half of them before the restart.
+const STEPS: u64 = 8;
+
+/// What every hook must be able to do, whatever it is for, on the [`ToyRun`].
+///
+/// - It has a name, and the same one each time.
+/// - It acts only in the phases it names: a method of another phase leaves everything as it was.
+/// - Twice the same run gives the same bits.
+/// - A run that is stopped half way, saved, and taken up by a fresh hook gives the same bits as one that is not.
+/// - No parameters, parameters without entries, nothing but new parameters, exact zeros: nothing of this is an error.
+/// - It writes no vector where it is read-only: [`HostSpace`] answers that with an error, which fails whichever check ran.
+///
+/// `make` should choose options with which the hook does something in 8 steps near weights of size 1. The error says which
+/// check failed.
+pub fn check(make: &dyn Fn() -> Box<dyn Hook>) -> Result<()> {
+    within("its name", is_named(make))?;
+    within("its phases", keeps_to_its_phases(make))?;
+    within("the same run twice", repeats(make))?;
+    within("a restart half way", resumes(make))?;
+    for (title, params) in layouts() {
+        within(title, whole_run(make, params).map(drop))?;
+    }
+    Ok(())
+}
+
+fn within<T>(title: &str, result: Result<T>) -> Result<T> {
+    result.map_err(|error| Error::new(error.kind(), format!("{title}: {error}")))
+}
+
+fn ensure(holds: bool, message: impl Into<String>) -> Result<()> {
+    if holds { Ok(()) } else { Err(Error::failed(message)) }
+}
+
+fn is_named(make: Make<'_>) -> Result<()> {
+    let (a, b) = (make(), make());
+    ensure(!a.name().is_empty(), "the name is empty")?;
+    ensure(a.name() == b.name(), format!("called \"{}\" once and \"{}\" the next time", a.name(), b.name()))
+}
+
+fn keeps_to_its_phases(make: Make<'_>) -> Result<()> {
+    ensure(make().phases() == make().phases(), "two hooks of one config name different phases")?;
+    let others = Phases::ALL.into_iter().filter(|(phase, _)| !make().phases().contains(*phase));
+    for (phase, name) in others {
+        ensure(!acts(make, phase)?, format!("it acts in {name} but phases() does not name it"))?;
+    }
+    Ok(())
+}
+
+/// Whether calling the method of `phase` changes anything.
+fn acts(make: Make<'_>, phase: Phases) -> Result<bool> {
+    let mut run = ToyRun::start(Vec::new(), space(mixed())?, STEPS)?;
+    run.steps(1)?;
+    let mut space = run.space;
+    let mut hook = make();
+    // Weights have left the origin here, unlike at a real attach, so that there is something to act on.
+    space.begin(Phases::NONE);
+    hook.attach(&mut space)?;
+    space.set_gradients(gradients(space.weights()))?;
+    space.begin(phase);
+
+    let step = Step { number: 2, total: STEPS, learning_rate: 0.1 };
+    let mut plan = ForwardPlan::default();
+    let mut pass = pass(&space);
+    let before = space.bits();
+    match phase {
+        Phases::FORWARD => hook.forward(&step, &mut plan)?,
+        Phases::LOSS => hook.loss(&step, &mut pass)?,
+        Phases::GRADIENTS => hook.gradients(&step, &mut space)?,
+        Phases::WEIGHTS => hook.weights(&step, &mut space)?,
+        _ => hook.finish(&mut space)?,
+    }
+    let quiet = pass.terms().is_empty() && pass.logged().is_empty() && plan == ForwardPlan::default();
+    Ok(!quiet || space.bits() != before)
+}
+
+fn repeats(make: Make<'_>) -> Result<()> {
+    same(&whole_run(make, mixed())?, &whole_run(make, mixed())?)
+}
+
+fn resumes(make: Make<'_>) -> Result<()> {
+    let mut run = ToyRun::start(vec![make()], space(mixed())?, STEPS)?;
+    run.steps(STEPS / 2)?;
+    let mut run = run.resume(vec![make()])?;
+    run.steps(STEPS - STEPS / 2)?;
+    run.finish()?;
+    same(&run, &whole_run(make, mixed())?)
+}
+
+fn whole_run(make: Make<'_>, params: Vec<Param>) -> Result<ToyRun> {
+    let mut run = ToyRun::start(vec![make()], space(params)?, STEPS)?;
+    run.steps(STEPS)?;
+    run.finish()?;
+    Ok(run)
+}
+
+fn same(a: &ToyRun, b: &ToyRun) -> Result<()> {
+    ensure(a.terms == b.terms, "the loss terms differ")?;
+    ensure(a.space.bits() == b.space.bits(), "weights, slots or logged numbers differ")?;
+    ensure(a.saved()? == b.saved()?, "the saved states differ")
+}
+
+/// Parameters to run on, with a title for errors.
+fn layouts() -> [(&'static str, Vec<Param>); 5] {
+    [
+        ("no parameters", Vec::new()),
+        ("parameters without entries", vec![param("a", &[0], ParamKind::Base), param("b", &[2, 0], ParamKind::New)]),
+        ("new parameters only", vec![param("rows", &[4, 2], ParamKind::New)]),
+        ("an origin of zeros", vec![param("zeros", &[3], ParamKind::Base)]),
+        ("base and new parameters", mixed()),
+    ]
+}
+
+fn mixed() -> Vec<Param> {
+    vec![
+        param("embedding", &[4, 3], ParamKind::Base),
+        param("zeros", &[2], ParamKind::Base),
+        param("norm", &[3], ParamKind::Base),
+        param("rows", &[2, 3], ParamKind::New),
+    ]
+}
+
+fn param(name: &str, shape: &[usize], kind: ParamKind) -> Param {
+    Param { name: name.to_owned(), shape: shape.to_vec(), kind }
+}
+
+/// Starts at numbers of both signs, none of them on the toy's targets; parameters called "zeros" start at zero.
+fn space(params: Vec<Param>) -> Result<HostSpace> {
+    let start = |entry: usize| ((5 * entry + 2) % 13) as f32 / 6.5 - 0.95;
+    let fill = |param: &Param| match param.name.as_str() {
+        "zeros" => vec![0.0; param.len()],
+        _ => (0..param.len()).map(start).collect(),
+    };
+    let weights = params.iter().map(fill).collect();
+    HostSpace::new(params, weights)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::{ErrorKind, Space, State, Vector::*};
+
+    /// A hook that does what `fault` says and otherwise counts its steps into a slot.
+    #[derive(Default)]
+    struct Counting {
+        fault: &'static str,
+        count: u64,
+    }
+
+    impl Hook for Counting {
+        fn name(&self) -> &str {
+            if self.fault == "nameless" { "" } else { "counting" }
+        }
+        fn phases(&self) -> Phases {
+            if self.fault == "undeclared" { Phases::NONE } else { Phases::WEIGHTS }
+        }
+        fn weights(&mut self, _: &Step, space: &mut dyn Space) -> Result<()> {
+            self.count += 1;
+            space.fma(Weights, self.count as f32, Weights, None)?;
+            match self.fault {
+                "writes origin" => space.copy(Origin, Weights),
+                "writes gradients" => space.scale(Gradients, 0.5),
+                "needs an origin" => space.copy(Weights.at(3), Origin.at(3)),
+                _ => Ok(()),
+            }
+        }
+        fn save(&self, state: &mut State) -> Result<()> {
+            state.put("count", crate::Entry::Count(self.count));
+            Ok(())
+        }
+        fn load(&mut self, state: &State) -> Result<()> {
+            if self.fault != "forgets" {
+                self.count = state.count("count")?;
+            }
+            Ok(())
+        }
+    }
+
+    fn fails(fault: &'static str) -> Error {
+        check(&|| Box::new(Counting { fault, count: 0 })).unwrap_err()
+    }
+
+    #[test]
+    fn a_good_hook_passes() {
+        check(&|| Box::new(Counting::default())).unwrap();
+    }
+
+    #[test]
+    fn every_fault_is_found() {
+        assert_eq!(fails("nameless").to_string(), "its name: the name is empty");
+        assert_eq!(fails("undeclared").to_string(), "its phases: it acts in weights but phases() does not name it");
+        assert_eq!(fails("forgets").to_string(), "a restart half way: weights, slots or logged numbers differ");
+        assert_eq!(fails("writes origin").kind(), ErrorKind::Phase);
+        assert_eq!(fails("writes gradients").kind(), ErrorKind::Phase);
+        assert_eq!(
+            fails("needs an origin").to_string(),
+            "the same run twice: rows is new in this run and has no origin"
+        );
+    }
+
+    #[test]
+    fn two_runs_that_differ_are_found() {
+        let made = std::cell::Cell::new(0);
+        let make = || -> Box<dyn Hook> {
+            made.set(made.get() + 1);
+            Box::new(Counting { fault: "", count: made.get() })
+        };
+        assert!(check(&make).unwrap_err().to_string().starts_with("the same run twice"));
+    }
+}

@@ -1,0 +1,153 @@
+use crate::{Error, ErrorKind, ForwardPlan, Pass, Positions, Reference, Result, Site, Value};
+
+/// Rows of numbers: positions by vocabulary, or a single number.
+type Rows = Vec<Vec<f64>>;
+
+/// A [`Pass`] over logits that are given, in double precision.
+///
+/// It tells what a hook adds to the loss; it does not differentiate.
+///
+/// ```
+/// use orbit_hook::{ForwardPlan, Pass, Positions, Site, testing::HostPass};
+///
+/// let mut pass = HostPass::new(vec![vec![3.0, 1.0]; 2], vec![vec![1.0, 1.0]; 2], vec![false, true]);
+/// let logits = pass.logits()?;
+/// let answer = pass.select(logits, Positions::Answer)?;
+/// let reference = pass.reference(&ForwardPlan::default())?;
+/// let reference = pass.of(reference, Site::Logits)?;
+/// let reference = pass.select(reference, Positions::Answer)?;
+/// let term = pass.mse(answer, reference)?;
+/// pass.add_loss("match", 0.5, term)?;
+/// assert_eq!(pass.terms()[0].value, 2.0);
+/// # Ok::<(), orbit_hook::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HostPass {
+    student: Rows,
+    reference: Rows,
+    answer: Vec<bool>,
+    values: Vec<Rows>,
+    terms: Vec<Term>,
+    logged: Vec<(String, f64)>,
+}
+
+/// A term that a hook added to the loss.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Its column in the metrics.
+    pub name: String,
+    /// What it is multiplied by in the loss.
+    pub weight: f64,
+    /// What it was.
+    pub value: f64,
+}
+
+impl HostPass {
+    /// A pass that gave the logits `student`, one row per position, where the frozen original gives `reference`; `answer`
+    /// tells for each position whether it is one of [`Positions::Answer`].
+    pub fn new(student: Vec<Vec<f64>>, reference: Vec<Vec<f64>>, answer: Vec<bool>) -> Self {
+        Self { student, reference, answer, values: Vec::new(), terms: Vec::new(), logged: Vec::new() }
+    }
+
+    /// What hooks added to the loss, in order.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    /// What hooks logged, in order.
+    pub fn logged(&self) -> &[(String, f64)] {
+        &self.logged
+    }
+
+    fn keep(&mut self, rows: Rows) -> Value {
+        self.values.push(rows);
+        Value(self.values.len() as u64 - 1)
+    }
+
+    fn rows(&self, v: Value) -> Result<&Rows> {
+        let rows = usize::try_from(v.0).ok().and_then(|index| self.values.get(index));
+        rows.ok_or_else(|| Error::new(ErrorKind::Unknown, format!("no value {} in this pass", v.0)))
+    }
+
+    /// The rows of two values, which must have the same extents.
+    fn pair(&self, a: Value, b: Value) -> Result<impl Iterator<Item = (&[f64], &[f64])>> {
+        let (a, b) = (self.rows(a)?, self.rows(b)?);
+        if !a.iter().map(Vec::len).eq(b.iter().map(Vec::len)) {
+            return Err(Error::new(ErrorKind::Unsupported, "the two values have different extents"));
+        }
+        Ok(a.iter().map(Vec::as_slice).zip(b.iter().map(Vec::as_slice)))
+    }
+
+    fn keep_mean(&mut self, sum: f64, count: usize) -> Value {
+        self.keep(vec![vec![sum / count.max(1) as f64]])
+    }
+}
+
+impl Pass for HostPass {
+    fn logits(&mut self) -> Result<Value> {
+        Ok(self.keep(self.student.clone()))
+    }
+
+    fn reference(&mut self, _: &ForwardPlan) -> Result<Reference> {
+        Ok(Reference(0))
+    }
+
+    fn of(&mut self, reference: Reference, site: Site) -> Result<Value> {
+        match (reference, site) {
+            (Reference(0), Site::Logits) => Ok(self.keep(self.reference.clone())),
+            _ => Err(Error::new(ErrorKind::Unknown, format!("no reference {} in this pass", reference.0))),
+        }
+    }
+
+    fn select(&mut self, v: Value, at: Positions) -> Result<Value> {
+        let rows = self.rows(v)?;
+        if rows.len() != self.answer.len() {
+            let message = format!("a value of {} rows has no positions to select from", rows.len());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let chosen = rows.iter().zip(&self.answer).filter(|(_, answer)| at == Positions::All || **answer);
+        let chosen = chosen.map(|(row, _)| row.clone()).collect();
+        Ok(self.keep(chosen))
+    }
+
+    fn kl(&mut self, p: Value, q: Value, temperature: f32) -> Result<Value> {
+        let tau = f64::from(temperature);
+        let rows: Vec<f64> = self.pair(p, q)?.map(|(p, q)| divergence(p, q, tau) * tau * tau).collect();
+        Ok(self.keep_mean(rows.iter().sum(), rows.len()))
+    }
+
+    fn mse(&mut self, a: Value, b: Value) -> Result<Value> {
+        let entries = self.pair(a, b)?.flat_map(|(a, b)| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)));
+        let entries: Vec<f64> = entries.collect();
+        Ok(self.keep_mean(entries.iter().sum(), entries.len()))
+    }
+
+    fn scalar(&mut self, v: Value) -> Result<f64> {
+        match self.rows(v)?.as_slice() {
+            [row] if row.len() == 1 => Ok(row[0]),
+            _ => Err(Error::new(ErrorKind::Unsupported, "the value has more or less than one entry")),
+        }
+    }
+
+    fn add_loss(&mut self, name: &str, weight: f64, term: Value) -> Result<()> {
+        let value = self.scalar(term)?;
+        self.terms.push(Term { name: name.to_owned(), weight, value });
+        Ok(())
+    }
+
+    fn log(&mut self, key: &str, value: f64) {
+        self.logged.push((key.to_owned(), value));
+    }
+}
+
+/// KL(softmax(p/τ) ‖ softmax(q/τ)) in nats.
+fn divergence(p: &[f64], q: &[f64], tau: f64) -> f64 {
+    let (p, q) = (log_softmax(p, tau), log_softmax(q, tau));
+    p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum()
+}
+
+fn log_softmax(logits: &[f64], tau: f64) -> Vec<f64> {
+    let max = logits.iter().fold(f64::NEG_INFINITY, |max, logit| max.max(*logit));
+    let log_sum = logits.iter().map(|logit| ((logit - max) / tau).exp()).sum::<f64>().ln();
+    logits.iter().map(|logit| (logit - max) / tau - log_sum).collect()
+}
