@@ -1,2 +1,62 @@
-//! orbit.
-fn main() {}
+//! `orbit`: fine-tune a language model into a generative retriever, and measure what it kept.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its terminal")]
+
+mod allocator;
+mod args;
+mod commands;
+mod config;
+mod machine;
+mod paths;
+mod progress;
+mod report;
+mod training;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::{Cli, Command, Global};
+
+fn main() -> ExitCode {
+    allocator::keep_freed_memory();
+    let Cli { global, command } = Cli::parse();
+    log_to_stderr(&global);
+    match run(&command, &global) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", usage::describe(&error));
+            ExitCode::from(usage::exit_code(&error))
+        }
+    }
+}
+
+fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
+    match command {
+        Command::Quickstart(args) => commands::quickstart::run(args, global),
+        Command::Pull(args) => commands::pull::run(args, global),
+        Command::Ids(args) => commands::ids::run(args, global),
+        Command::Pretrain(args) => commands::pretrain::run(args, global),
+        Command::Train(args) => commands::train::run(args, global),
+        Command::Resume(args) => commands::resume::run(args, global),
+        Command::Eval(args) => commands::eval::run(args, global),
+        Command::Explain(args) => commands::explain::run(args, global),
+        Command::Report(args) => commands::report::run(args, global),
+        Command::Schema => commands::schema::run(),
+        Command::Bench(args) => commands::bench::run(args, global),
+    }
+}
+
+/// Events of the libraries go to stderr; `ORBIT_LOG` chooses them more finely than `-v`.
+fn log_to_stderr(global: &Global) {
+    let level = match global.verbose {
+        0 if global.quiet => "error",
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("ORBIT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}

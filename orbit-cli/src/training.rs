@@ -81,7 +81,7 @@ pub(crate) fn run<M: Model, B: Batches>(
             recent.pop_front();
         }
         let loss = recent.iter().sum::<f64>() / recent.len() as f64;
-        progress.step(at, &format!("loss {loss:.3}"));
+        progress.set(at, &[("loss", loss)]);
         serde_json::to_writer(&metrics, &Metrics { step, drift })?;
         metrics.write_all(b"\n")?;
         let stopping = stop_asked();

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use orbit_core::{AdamW, Decay, Fit, Schedule};
+use orbit_data::Loader;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::Windows;
 use orbit_data::text::TextSource;
 use orbit_data::vocabulary::{SPECIAL_TOKENS, Vocabulary, train_bpe};
-use orbit_data::Loader;
 use orbit_models::weights::Dtype;
 use orbit_models::{Decoder, DecoderConfig, Extension};
 use serde::Deserialize;
 
-use crate::args::PretrainArgs;
+use crate::args::{Global, Pretrain};
 use crate::paths::DataDir;
 use crate::progress::Progress;
 use crate::training::{self, Ending, Feed, Rhythm};
@@ -55,61 +55,58 @@ struct Training {
     weight_decay: f64,
 }
 
-pub(crate) fn run(args: &PretrainArgs, data: &DataDir, quiet: bool) -> Result<()> {
+pub(crate) fn run(args: &Pretrain, global: &Global) -> Result<()> {
     let text = fs::read_to_string(&args.recipe).with_context(|| args.recipe.display().to_string())?;
     let mut recipe: Recipe = toml::from_str(&text).with_context(|| args.recipe.display().to_string())?;
-    if let Some(steps) = args.steps {
-        recipe.train.steps = steps;
-    }
-    let device = orbit_core::device(args.device.as_deref().unwrap_or("flex"))?;
+    recipe.train.steps = args.steps.unwrap_or(recipe.train.steps);
+    let device = orbit_core::device(&args.device)?;
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
 
-    let documents = documents(&recipe, data)?;
-    let characters: usize = documents.iter().map(String::len).sum();
-    tracing::info!("{} documents, {characters} bytes", documents.len());
+    let documents = documents(&recipe, &DataDir::new(global.data.clone(), &args.recipe))?;
+    let bytes: usize = documents.iter().map(String::len).sum();
+    tracing::info!("{} documents, {bytes} bytes", documents.len());
     let tokenizer = train_bpe(documents.iter(), recipe.vocabulary, &SPECIAL_TOKENS)?;
     let rows = tokenizer.get_vocab_size(true);
     let vocabulary = Vocabulary::new(tokenizer, u32::try_from(rows)?, &[])?;
     let tokens = stream(&documents, &vocabulary)?;
     tracing::info!("{} tokens of a vocabulary of {rows}", tokens.len());
 
-    let model = Decoder::random(config(&recipe, rows), recipe.seed, &device.clone().autodiff());
     let train = &recipe.train;
-    let source = Windows::new(tokens, train.context);
-    let loader = Loader::new(source, train.batch, train.micro_batch, recipe.seed)?;
+    let model = Decoder::random(config(&recipe, rows), recipe.seed, &device.autodiff());
+    let loader = Loader::new(Windows::new(tokens, train.context), train.batch, train.micro_batch, recipe.seed)?;
     let optimizer = AdamW { beta2: 0.98, weight_decay: train.weight_decay, ..AdamW::default() };
     let schedule = Schedule {
         learning_rate: train.learning_rate,
-        warmup: train.warmup,
+        warmup: train.warmup.min(train.steps),
         decay: Decay::Cosine,
         total: train.steps,
     };
     let mut fit = Fit::new(model, Vec::new(), Feed(loader), optimizer, schedule)?;
     training::listen_for_stop()?;
     let rhythm = Rhythm { drift_every: 0, save_every: 0, keep: 1 };
-    let mut progress = Progress::new("pretrain", train.steps, quiet);
+    let mut progress = Progress::new("pretrain", 0, train.steps, global.quiet);
     if training::run(&mut fit, train.steps, &args.out, &rhythm, &mut progress)? == Ending::Stopped {
-        progress.finish("stopped early; the model is saved as it is");
+        progress.say("stopped early; the model is saved as it is");
     }
+    progress.finish();
     write(&fit.model(), &vocabulary, &args.out)
 }
 
 fn documents(recipe: &Recipe, data: &DataDir) -> Result<Vec<String>> {
     let mut documents = Vec::new();
     for source in &recipe.text {
-        let path = data.file(&source.path, None)?;
-        documents.extend(TextSource { path, ..source.clone() }.documents()?);
+        let path = data.file(&source.path)?;
+        documents.extend(TextSource { path, ..source.clone() }.documents(Path::new(""))?);
     }
     Ok(documents)
 }
 
-/// All documents as one row of tokens, each ended by `<|endoftext|>`.
+/// All documents as one row of tokens, each ended by `<|endoftext|>`, which is token 0.
 fn stream(documents: &[String], vocabulary: &Vocabulary) -> Result<Vec<u32>> {
-    let end = 0;
     let mut tokens = Vec::new();
     for document in documents {
         tokens.extend(vocabulary.encode(document)?);
-        tokens.push(end);
+        tokens.push(0);
     }
     Ok(tokens)
 }

@@ -8,6 +8,7 @@ mod users;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Corpus, ItemEmbeddings};
@@ -25,7 +26,7 @@ const ITEM_SPREAD: f32 = 0.3;
 /// let (corpus, embeddings) = Catalogue::default().generate();
 /// assert_eq!((corpus.items.len(), corpus.users.len(), embeddings.len()), (300, 1500, 300));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Catalogue {
     /// How many items.

@@ -10,6 +10,7 @@ mod source;
 use std::io::Read;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::input;
@@ -38,7 +39,7 @@ pub struct MinimalPair {
 }
 
 /// What a suite measures and how its file is laid out. Files may be plain, `.gz` or `.bz2`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Suite {
     /// Physical commonsense (arXiv 1911.11641): JSON lines of `goal`, `sol1`, `sol2`. The labels lie beside them, in
@@ -57,7 +58,7 @@ pub enum Suite {
 }
 
 /// A suite, its file, and how much of it to use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextTask {
     /// The name under which its score is reported.

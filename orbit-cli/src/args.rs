@@ -1,0 +1,220 @@
+//! The command line. What is written here is what `--help` shows.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Overrides;
+
+/// Fine-tune a language model into a recommender, and measure what it kept.
+///
+/// Start with `orbit quickstart`: it needs no data and no downloads, and leaves a report to look at.
+#[derive(Debug, Parser)]
+#[command(name = "orbit", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Global {
+    /// The folder that the data paths of a run file are relative to
+    #[arg(long, global = true, value_name = "DIR", env = "ORBIT_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Log what happens; twice for the details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Show no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show plain fine-tuning and ORBIT side by side on made-up data, in a few minutes
+    Quickstart(Quickstart),
+    /// Fetch a small language model into the cache
+    Pull(Pull),
+    /// Make the semantic IDs of a run's items, and show how good they are
+    Ids(Ids),
+    /// Train a language model from scratch on text
+    Pretrain(Pretrain),
+    /// Fine-tune and evaluate as a run file says
+    Train(Train),
+    /// Go on with a run that was stopped
+    Resume(Resume),
+    /// Evaluate a model as a run file says
+    Eval(Eval),
+    /// Show what a run file comes to: settings, hooks by phase, memory; train nothing
+    Explain(Explain),
+    /// Show the reports of runs as one
+    Report(Report),
+    /// Print the JSON schema of run files, for editors
+    Schema,
+    /// Time training steps
+    Bench(Bench),
+}
+
+/// Arguments of `orbit quickstart`.
+#[derive(Debug, Args)]
+pub(crate) struct Quickstart {
+    /// Where the runs and the report go
+    #[arg(long, value_name = "DIR", default_value = "orbit-quickstart")]
+    pub(crate) out: PathBuf,
+    /// Where to compute: flex, ndarray, cuda:0
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+}
+
+/// Arguments of `orbit pull`.
+#[derive(Debug, Args)]
+pub(crate) struct Pull {
+    /// The model, such as smollm2-135m-instruct
+    pub(crate) name: String,
+}
+
+/// Arguments of `orbit ids`.
+#[derive(Debug, Args)]
+pub(crate) struct Ids {
+    /// The run file
+    pub(crate) run: PathBuf,
+    /// Where to save the IDs, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Arguments of `orbit pretrain`.
+#[derive(Debug, Args)]
+pub(crate) struct Pretrain {
+    /// The recipe: the model's shape and the text
+    pub(crate) recipe: PathBuf,
+    /// Where the model goes, as a Hugging Face directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Optimizer steps, in place of the recipe's
+    #[arg(long)]
+    pub(crate) steps: Option<u64>,
+    /// Where to compute: flex, ndarray, cuda:0
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+}
+
+/// Arguments of `orbit train`.
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// The run file
+    pub(crate) run: PathBuf,
+    /// The run directory: settings, metrics, checkpoints, model and report go here
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Optimizer steps, in place of the run file's
+    #[arg(long)]
+    pub(crate) steps: Option<u64>,
+    /// Where to compute, in place of the run file's: flex, ndarray, cuda:0
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// The seed, in place of the run file's
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// The run's name in reports, in place of the run file's
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Replace a run that is in DIR already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+impl Train {
+    /// What the command line changes of the run file.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides { steps: self.steps, device: self.device.clone(), seed: self.seed, name: self.name.clone() }
+    }
+}
+
+/// Arguments of `orbit resume`.
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The run directory
+    pub(crate) dir: PathBuf,
+}
+
+/// Arguments of `orbit eval`.
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// The model directory
+    pub(crate) model: PathBuf,
+    /// The run file that says what to measure
+    #[arg(long, value_name = "RUN.toml")]
+    pub(crate) run: PathBuf,
+    /// Where to save the scores, as JSON; printed only when absent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `orbit explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The run file
+    pub(crate) run: PathBuf,
+}
+
+/// Arguments of `orbit report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Run directories, or their report.json files; several become one table
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Where to save the joint report.json and report.html; of one run, its own directory when absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `orbit bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// The model's shape; its weights are random
+    #[arg(long, value_enum, default_value_t = Shape::Smollm2)]
+    pub(crate) shape: Shape,
+    /// Steps that are timed
+    #[arg(long, default_value_t = 5)]
+    pub(crate) steps: usize,
+    /// Steps before, which are not
+    #[arg(long, default_value_t = 2)]
+    pub(crate) warmup: usize,
+    /// Rows a step
+    #[arg(long, default_value_t = 4)]
+    pub(crate) rows: usize,
+    /// Tokens a row
+    #[arg(long, default_value_t = 256)]
+    pub(crate) width: usize,
+    /// Where to compute: flex, ndarray, cuda:0
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+    /// Let ORBIT watch the drift at every step
+    #[arg(long)]
+    pub(crate) orbit: bool,
+}
+
+/// A model's shape, to be timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// SmolLM2-135M
+    Smollm2,
+    /// The embedded model
+    Tiny,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

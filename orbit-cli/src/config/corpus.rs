@@ -1,0 +1,126 @@
+use std::path::{Path, PathBuf};
+
+use orbit_data::OnBadRow;
+use orbit_data::catalogue::Catalogue;
+use orbit_data::semantic_id::ResidualKMeans;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::range::{self, Fault, fault};
+
+/// Items and who met them: exactly one of `sequences`, `interactions` and `generated`.
+///
+/// Paths are relative to the data directory (`--data DIR` or `ORBIT_DATA`), or to the run file's folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Corpus {
+    /// A user a line, `user item item ...`, oldest first, items counted from 1. May be `.gz` or `.bz2`, as all text files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequences: Option<PathBuf>,
+    /// JSON lines of `user`, `item` and `time`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactions: Option<PathBuf>,
+    /// A made-up catalogue that needs no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Catalogue>,
+    /// JSON lines of `id` and `title`, an item each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<PathBuf>,
+    /// A `.npy` array with a row an item, from which semantic IDs are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<PathBuf>,
+    /// What to do with rows that cannot be used. Default: fail.
+    #[serde(default)]
+    pub on_bad_row: OnBadRow,
+}
+
+/// Where a [`Corpus`] comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source<'a> {
+    /// Sequences and items, for [`orbit_data::Corpus::read_sequences`].
+    Sequences(&'a Path, &'a Path),
+    /// Interactions and items, for [`orbit_data::Corpus::read_jsonl`].
+    Interactions(&'a Path, &'a Path),
+    /// A catalogue to generate, embeddings and all.
+    Generated(&'a Catalogue),
+}
+
+impl Corpus {
+    /// Where the corpus comes from; `Err` unless there is exactly one place.
+    pub(crate) fn source(&self) -> Result<Source<'_>, Fault> {
+        let items = || match &self.items {
+            Some(items) => Ok(items.as_path()),
+            None => fault("corpus.items", "is missing: name the JSON lines file of the items"),
+        };
+        match (&self.sequences, &self.interactions, &self.generated) {
+            (Some(sequences), None, None) => Ok(Source::Sequences(sequences, items()?)),
+            (None, Some(interactions), None) => Ok(Source::Interactions(interactions, items()?)),
+            (None, None, Some(catalogue)) => Ok(Source::Generated(catalogue)),
+            (None, None, None) => fault("corpus", "is empty: give one of `sequences`, `interactions`, `generated`"),
+            _ => fault("corpus", "has more than one of `sequences`, `interactions`, `generated`: leave one"),
+        }
+    }
+
+    pub(super) fn check(&self, ids_are_given: bool) -> Result<(), Fault> {
+        match self.source()? {
+            Source::Generated(catalogue) => {
+                range::at_least_one("corpus.generated.items", catalogue.items)?;
+                range::at_least_one("corpus.generated.users", catalogue.users)?;
+                for (key, given) in [("corpus.items", &self.items), ("corpus.embeddings", &self.embeddings)] {
+                    if given.is_some() {
+                        return fault(key, "does not go with `generated`, which makes its own: leave it out");
+                    }
+                }
+                Ok(())
+            }
+            _ if self.embeddings.is_none() && !ids_are_given => {
+                fault("corpus.embeddings", "is missing: semantic IDs are made from it, unless `semantic_ids.file` has them")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A short tuple of codes for each item, by residual k-means over the embeddings, or from a file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SemanticIds {
+    /// IDs that `orbit ids` saved; the other keys then do nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Codes an ID, before the one that tells apart items with the same codes. Default: 3.
+    pub levels: usize,
+    /// Codes to choose from at each level, 1 to 65,536. Default: 256.
+    pub codes: usize,
+    /// At most this many rounds of k-means a level. Default: 25.
+    pub iterations: usize,
+    /// Seeds the first centroids. Default: 1.
+    pub seed: u64,
+    /// Whether what a level leaves over is scaled to length one for the next, which uses codes more evenly. Default: true.
+    pub normalize_residuals: bool,
+}
+
+impl Default for SemanticIds {
+    fn default() -> Self {
+        let ResidualKMeans { levels, codes, iterations, normalize_residuals, .. } = ResidualKMeans::default();
+        Self { file: None, levels, codes, iterations, seed: 1, normalize_residuals }
+    }
+}
+
+impl SemanticIds {
+    /// The quantiser these keys describe.
+    pub(crate) fn method(&self) -> ResidualKMeans {
+        let Self { levels, codes, iterations, seed, normalize_residuals, .. } = *self;
+        ResidualKMeans { levels, codes, iterations, seed, normalize_residuals }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        range::at_least_one("semantic_ids.levels", self.levels)?;
+        range::at_least_one("semantic_ids.codes", self.codes)?;
+        range::at_least_one("semantic_ids.iterations", self.iterations)?;
+        match self.codes {
+            0..=65_536 => Ok(()),
+            codes => fault("semantic_ids.codes", format!("must be at most 65536, got {codes}")),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use std::collections::BTreeSet;
+
+use orbit_data::text::TextTask;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::range::{self, Fault, fault};
+
+/// What to measure after training, and before.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Evaluate {
+    /// Whether the model is measured before training too, which retention is relative to. Default: true.
+    pub untouched: bool,
+    /// The new job: recommending the next item. Absent: not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<Retrieval>,
+    /// What the model could do before. Absent: not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Text>,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self { untouched: true, retrieval: None, text: None }
+    }
+}
+
+/// Recall and NDCG over the full catalogue, by beam search.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Retrieval {
+    /// How many test users, of a choice that is the same for every run. Default: 500.
+    pub users: usize,
+    /// Beams of the search; recommendations a user. Fewer than 20 leave recall at 20 without its last places. Default: 20.
+    pub beams: usize,
+    /// Users a forward pass. Default: 16.
+    pub batch: usize,
+}
+
+impl Default for Retrieval {
+    fn default() -> Self {
+        Self { users: 500, beams: 20, batch: 16 }
+    }
+}
+
+/// Multiple choice, minimal pairs and running text.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Text {
+    /// Tokens a forward pass, at most. Default: 2048.
+    #[serde(default = "default_batch_tokens")]
+    pub batch_tokens: usize,
+    /// The suites.
+    pub tasks: Vec<TextTask>,
+}
+
+fn default_batch_tokens() -> usize {
+    2048
+}
+
+impl Evaluate {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if let Some(Retrieval { users, beams, batch }) = self.retrieval {
+            range::at_least_one("evaluate.retrieval.users", users)?;
+            range::at_least_one("evaluate.retrieval.beams", beams)?;
+            range::at_least_one("evaluate.retrieval.batch", batch)?;
+        }
+        self.text.as_ref().map_or(Ok(()), Text::check)
+    }
+}
+
+impl Text {
+    fn check(&self) -> Result<(), Fault> {
+        range::at_least_one("evaluate.text.batch_tokens", self.batch_tokens)?;
+        let mut names = BTreeSet::new();
+        for task in &self.tasks {
+            if !names.insert(&task.name) {
+                return fault("evaluate.text.tasks", format!("has two tasks called \"{}\": scores go by name", task.name));
+            }
+            if task.limit == Some(0) {
+                return fault("evaluate.text.tasks", format!("has limit = 0 for \"{}\": leave the task out", task.name));
+            }
+        }
+        Ok(())
+    }
+}

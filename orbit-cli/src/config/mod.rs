@@ -1,0 +1,169 @@
+//! The run file: what a training run is, in TOML.
+//!
+//! Every key is checked when the file is read, so that a run fails within a second or not because of its file.
+
+mod corpus;
+mod evaluate;
+mod mistake;
+mod range;
+mod train;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use orbit_regularizers::HookEntry;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::usage::Usage;
+
+pub(crate) use corpus::{Corpus, SemanticIds, Source};
+pub(crate) use evaluate::{Evaluate, Retrieval, Text};
+pub(crate) use range::Fault;
+pub(crate) use train::{Schedule, Train};
+
+/// One fine-tuning: a model, a corpus, how to train, what holds the weights, and what to measure.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunFile {
+    /// What the run is called in reports. Default: the file's name without its ending.
+    #[serde(default)]
+    pub name: String,
+    /// Seeds the order of the examples and every other random choice but those that have a seed of their own. Default: 1.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Where to compute: `flex` (the CPU), `ndarray`, `cuda:0`, as far as the program was built with it. Default: flex.
+    #[serde(default = "default_device")]
+    pub device: String,
+    /// What is trained.
+    pub model: ModelSection,
+    /// What it learns from.
+    pub corpus: Corpus,
+    /// How items become words of the model.
+    #[serde(default)]
+    pub semantic_ids: SemanticIds,
+    /// How histories become examples.
+    #[serde(default)]
+    pub examples: Examples,
+    /// How to train.
+    #[serde(default)]
+    pub train: Train,
+    /// What holds the weights; the order is the order of effect, in every phase. Empty: plain fine-tuning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookEntry>,
+    /// What to measure.
+    #[serde(default)]
+    pub evaluate: Evaluate,
+}
+
+/// The model to start from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelSection {
+    /// A Hugging Face directory, a `.gguf` file, or a name that `orbit pull` knows. Relative to the run file's folder.
+    pub path: PathBuf,
+}
+
+/// How histories become examples.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Examples {
+    /// How many of a user's last items a prompt holds. Default: 12.
+    pub max_history: usize,
+}
+
+impl Default for Examples {
+    fn default() -> Self {
+        Self { max_history: 12 }
+    }
+}
+
+/// What the command line may change of a run file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    pub steps: Option<u64>,
+    pub device: Option<String>,
+    pub seed: Option<u64>,
+    pub name: Option<String>,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+fn default_device() -> String {
+    "flex".into()
+}
+
+impl RunFile {
+    /// Reads and checks a run file.
+    ///
+    /// # Errors
+    /// A [`Usage`] error with the line, the column and the nearest right name, or with the key and what is wrong with it.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| anyhow::Error::from(source).context(Usage::new(format!("cannot read {}", path.display()))))?;
+        let mut run = Self::parse(&text).with_context(|| format!("the run file {} is not right", path.display()))?;
+        if run.name.is_empty() {
+            run.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+        Ok(run)
+    }
+
+    /// As [`RunFile::read`], from the text itself.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let mut run: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
+        run.train.micro_batch.get_or_insert(run.train.batch);
+        run.check()?;
+        Ok(run)
+    }
+
+    /// Replaces what the command line gives.
+    ///
+    /// # Errors
+    /// When the result does not hold together.
+    pub(crate) fn apply(mut self, overrides: Overrides) -> Result<Self> {
+        let Overrides { steps, device, seed, name } = overrides;
+        self.train.steps = steps.unwrap_or(self.train.steps);
+        // A run that is cut short must still get to the height of its learning rate.
+        self.train.warmup = self.train.warmup.min(self.train.steps);
+        self.device = device.unwrap_or(self.device);
+        self.seed = seed.unwrap_or(self.seed);
+        self.name = name.unwrap_or(self.name);
+        self.check()?;
+        Ok(self)
+    }
+
+    /// The file with every default spelled out; reading it gives the same run.
+    ///
+    /// # Errors
+    /// None that a checked run can have.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).context("cannot write the run as TOML")
+    }
+
+    /// The paths of all data files, to be resolved in place.
+    pub(crate) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Corpus { sequences, interactions, items, embeddings, .. } = &mut self.corpus;
+        let tasks = self.evaluate.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
+        let corpus = [sequences, interactions, items, embeddings].into_iter().chain([&mut self.semantic_ids.file]);
+        corpus.flatten().chain(tasks)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.faults().map_err(|(key, reason)| Usage::new(format!("{key} {reason}")).into())
+    }
+
+    fn faults(&self) -> Result<(), Fault> {
+        range::at_least_one("examples.max_history", self.examples.max_history)?;
+        self.corpus.check(self.semantic_ids.file.is_some())?;
+        self.semantic_ids.check()?;
+        self.train.check()?;
+        self.evaluate.check()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;

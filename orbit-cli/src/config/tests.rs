@@ -1,0 +1,230 @@
+use expect_test::{Expect, expect};
+use orbit_regularizers::Use;
+
+use super::*;
+
+const SMALL: &str = r#"
+[model]
+path = "tiny"
+[corpus]
+generated = { items = 60 }
+"#;
+
+const FULL: &str = r#"
+name = "beauty"
+seed = 7
+device = "cuda:0"
+
+[model]
+path = "smollm2-135m-instruct"
+
+[corpus]
+sequences = "rec/beauty/sequences.txt.gz"
+items = "rec/beauty/items.jsonl.gz"
+embeddings = "rec/beauty/title_emb_minilm_i8.npy"
+on_bad_row = "skip"
+
+[train]
+steps = 600
+batch = 16
+micro_batch = 4
+schedule = "cosine"
+max_norm = inf
+
+[[hooks]]
+only = "layers.*"
+every = 10
+use.l2_sp = { strength = 0.1 }
+
+[[hooks]]
+use.orbit = { metric = "flips", max_drift = 7.5e-3 }
+
+[evaluate]
+untouched = false
+[evaluate.retrieval]
+users = 100
+[[evaluate.text.tasks]]
+name = "piqa"
+kind = "piqa"
+path = "mc/piqa_valid.jsonl.gz"
+limit = 200
+"#;
+
+fn error(text: &str) -> String {
+    RunFile::parse(text).unwrap_err().to_string()
+}
+
+fn check_error(text: &str, expected: Expect) {
+    expected.assert_eq(&error(text));
+}
+
+/// Replaces a piece of [`FULL`], so that what is wrong with a file stands out.
+fn full_with(piece: &str, replacement: &str) -> String {
+    assert!(FULL.contains(piece), "no {piece}");
+    FULL.replace(piece, replacement)
+}
+
+#[test]
+fn defaults_are_spelled_out() {
+    expect![[r#"
+        name = ""
+        seed = 1
+        device = "flex"
+
+        [model]
+        path = "tiny"
+
+        [corpus]
+        on_bad_row = "fail"
+
+        [corpus.generated]
+        items = 60
+        users = 1500
+        seed = 0
+
+        [semantic_ids]
+        levels = 3
+        codes = 256
+        iterations = 25
+        seed = 1
+        normalize_residuals = true
+
+        [examples]
+        max_history = 12
+
+        [train]
+        steps = 300
+        batch = 8
+        micro_batch = 8
+        learning_rate = 0.0003
+        warmup = 10
+        schedule = "constant"
+        weight_decay = 0.0
+        beta1 = 0.9
+        beta2 = 0.999
+        epsilon = 0.00000001
+        max_norm = 1.0
+        drift_every = 10
+        save_every = 0
+        keep = 2
+
+        [evaluate]
+        untouched = true
+    "#]].assert_eq(&RunFile::parse(SMALL).unwrap().to_toml().unwrap());
+}
+
+#[test]
+fn a_written_file_reads_as_the_same_run() {
+    for text in [SMALL, FULL] {
+        let run = RunFile::parse(text).unwrap();
+        let written = run.to_toml().unwrap();
+        assert_eq!(RunFile::parse(&written).unwrap(), run, "{written}");
+    }
+}
+
+#[test]
+fn the_order_of_hooks_is_the_files() {
+    let run = RunFile::parse(FULL).unwrap();
+    assert!(matches!(run.hooks[0].r#use, Use::L2Sp(_)) && matches!(run.hooks[1].r#use, Use::Orbit(_)));
+}
+
+#[test]
+fn the_file_name_is_the_default_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("first-try.toml");
+    fs::write(&path, SMALL).unwrap();
+    assert_eq!(RunFile::read(&path).unwrap().name, "first-try");
+    fs::write(&path, FULL).unwrap();
+    assert_eq!(RunFile::read(&path).unwrap().name, "beauty");
+}
+
+#[test]
+fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
+    check_error(&full_with("max_drift", "max_drfit"), expect![[r#"
+        TOML parse error at line 28, column 33
+           |
+        28 | use.orbit = { metric = "flips", max_drfit = 7.5e-3 }
+           |                                 ^^^^^^^^^
+        unknown field `max_drfit`, expected one of `metric`, `max_drift`, `factor`, `max_halvings`
+        did you mean `max_drift`?"#]]);
+    check_error(&full_with("micro_batch", "microbatch"), expect![[r#"
+        TOML parse error at line 18, column 1
+           |
+        18 | microbatch = 4
+           | ^^^^^^^^^^
+        unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `max_norm`, `drift_every`, `save_every`, `keep`
+        did you mean `micro_batch`?"#]]);
+    check_error(&full_with("use.orbit", "use.orbti"), expect![[r#"
+        TOML parse error at line 28, column 5
+           |
+        28 | use.orbti = { metric = "flips", max_drift = 7.5e-3 }
+           |     ^^^^^
+        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`
+        did you mean `orbit`?"#]]);
+    check_error(&full_with("[train]", "[training]"), expect![[r#"
+        TOML parse error at line 15, column 2
+           |
+        15 | [training]
+           |  ^^^^^^^^
+        unknown field `training`, expected one of `name`, `seed`, `device`, `model`, `corpus`, `semantic_ids`, `examples`, `train`, `hooks`, `evaluate`
+        did you mean `train`?"#]]);
+    check_error(&full_with("\"flips\"", "\"sign\""), expect![[r#"
+        TOML parse error at line 28, column 24
+           |
+        28 | use.orbit = { metric = "sign", max_drift = 7.5e-3 }
+           |                        ^^^^^^
+        unknown variant `sign`, expected `flips` or `l2`"#]]);
+}
+
+#[test]
+fn values_out_of_range_are_named_by_key() {
+    let errors = [
+        full_with("micro_batch = 4", "micro_batch = 5"),
+        full_with("micro_batch = 4", "micro_batch = 0"),
+        full_with("max_norm = inf", "max_norm = nan"),
+        full_with("max_norm = inf", "warmup = 601"),
+        full_with("max_norm = inf", "beta2 = 1.0"),
+        full_with("max_norm = inf", "weight_decay = -1.0"),
+        full_with("items =", "interactions = 'x'\nitems ="),
+        full_with("items = \"rec/beauty/items.jsonl.gz\"", ""),
+        full_with("embeddings = \"rec/beauty/title_emb_minilm_i8.npy\"", ""),
+        full_with("limit = 200", "limit = 0"),
+        full_with("users = 100", "beams = 0"),
+        full_with("max_drift = 7.5e-3", "max_drift = 0.0"),
+        SMALL.replace("items = 60", "items = 0"),
+        SMALL.replace("generated = { items = 60 }", ""),
+        format!("{SMALL}items = 'x'"),
+        format!("{SMALL}[semantic_ids]\ncodes = 70000"),
+    ];
+    expect![[r#""#]].assert_eq(&errors.map(|text| error(&text)).join("\n"));
+}
+
+#[test]
+fn ids_from_a_file_need_no_embeddings() {
+    let embeddings = "embeddings = \"rec/beauty/title_emb_minilm_i8.npy\"";
+    let text = full_with(embeddings, "") + "[semantic_ids]\nfile = 'ids.json'";
+    assert!(RunFile::parse(&text).is_ok());
+}
+
+#[test]
+fn the_command_line_wins() {
+    let overrides = Overrides {
+        steps: Some(4),
+        device: Some("ndarray".into()),
+        seed: Some(9),
+        name: Some("quick".into()),
+    };
+    let run = RunFile::parse(FULL).unwrap().apply(overrides).unwrap();
+    assert_eq!((run.train.steps, run.train.warmup), (4, 4));
+    assert_eq!((run.device.as_str(), run.seed, run.name.as_str()), ("ndarray", 9, "quick"));
+    let none = Overrides { steps: Some(0), ..Overrides::default() };
+    assert_eq!(run.apply(none).unwrap_err().to_string(), "train.steps must be at least 1, got 0");
+}
+
+#[test]
+fn the_optimizer_is_what_the_file_says() {
+    let run = RunFile::parse(FULL).unwrap();
+    assert_eq!(run.train.optimizer().max_norm, None);
+    assert_eq!(run.train.schedule().total, 600);
+    assert_eq!(RunFile::parse(SMALL).unwrap().train.optimizer().max_norm, Some(1.0));
+}

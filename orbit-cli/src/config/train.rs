@@ -1,0 +1,123 @@
+use orbit_core::AdamW;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::range::{self, Fault, fault};
+
+/// The optimizer is AdamW (arXiv 1711.05101).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Train {
+    /// Optimizer steps. Default: 300.
+    pub steps: u64,
+    /// Examples an optimizer step. Default: 8.
+    pub batch: usize,
+    /// Examples a forward pass; divides `batch`. Less takes less memory and changes nothing else. Default: `batch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// The learning rate after the warm-up. Default: 3e-4.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate rises from 0. Default: 10.
+    pub warmup: u64,
+    /// What the learning rate does after the warm-up. Default: constant.
+    pub schedule: Schedule,
+    /// Decoupled decay towards zero. Default: 0.
+    pub weight_decay: f64,
+    /// Decay of the gradient's running mean. Default: 0.9.
+    pub beta1: f64,
+    /// Decay of the squared gradient's running mean. Default: 0.999.
+    pub beta2: f64,
+    /// Added to the root, against division by zero. Default: 1e-8.
+    pub epsilon: f64,
+    /// The largest global norm of the gradient; `inf` does not clip. Default: 1.
+    pub max_norm: f64,
+    /// Every so many steps drift is measured for the log, where no hook reports it. Default: 10.
+    pub drift_every: u64,
+    /// Every so many steps a checkpoint is saved; 0: at the end only. Default: 0.
+    pub save_every: u64,
+    /// How many checkpoints are kept, the newest ones. Default: 2.
+    pub keep: usize,
+}
+
+/// What the learning rate does after the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Schedule {
+    /// Stays.
+    #[default]
+    Constant,
+    /// Falls to a tenth along half a cosine.
+    Cosine,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            steps: 300,
+            batch: 8,
+            micro_batch: None,
+            learning_rate: 3e-4,
+            warmup: 10,
+            schedule: Schedule::Constant,
+            weight_decay: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            max_norm: 1.0,
+            drift_every: 10,
+            save_every: 0,
+            keep: 2,
+        }
+    }
+}
+
+impl Train {
+    /// Examples a forward pass.
+    pub(crate) fn micro_batch(&self) -> usize {
+        self.micro_batch.unwrap_or(self.batch)
+    }
+
+    /// The optimizer these keys describe.
+    pub(crate) fn optimizer(&self) -> AdamW {
+        let Self { beta1, beta2, epsilon, weight_decay, .. } = *self;
+        AdamW { beta1, beta2, epsilon, weight_decay, max_norm: Some(self.max_norm).filter(|norm| norm.is_finite()) }
+    }
+
+    /// The learning rate over the steps.
+    pub(crate) fn schedule(&self) -> orbit_core::Schedule {
+        let decay = match self.schedule {
+            Schedule::Constant => orbit_core::Decay::Constant,
+            Schedule::Cosine => orbit_core::Decay::Cosine,
+        };
+        let Self { learning_rate, warmup, steps, .. } = *self;
+        orbit_core::Schedule { learning_rate, warmup, decay, total: steps }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        range::at_least_one("train.steps", self.steps)?;
+        range::at_least_one("train.batch", self.batch)?;
+        range::at_least_one("train.micro_batch", self.micro_batch())?;
+        range::at_least_one("train.drift_every", self.drift_every)?;
+        range::at_least_one("train.keep", self.keep)?;
+        range::above_zero("train.learning_rate", self.learning_rate)?;
+        range::finite("train.learning_rate", self.learning_rate)?;
+        range::above_zero("train.epsilon", self.epsilon)?;
+        range::finite("train.epsilon", self.epsilon)?;
+        range::above_zero("train.max_norm", self.max_norm)?;
+        range::decay("train.beta1", self.beta1)?;
+        range::decay("train.beta2", self.beta2)?;
+        range::finite("train.weight_decay", self.weight_decay)?;
+        if self.weight_decay < 0.0 {
+            return fault("train.weight_decay", format!("must be 0 or above, got {}", self.weight_decay));
+        }
+        if !self.batch.is_multiple_of(self.micro_batch()) {
+            let reason = format!("must be a multiple of train.micro_batch, got {} and {}", self.batch, self.micro_batch());
+            return fault("train.batch", reason);
+        }
+        if self.warmup > self.steps {
+            let reason = format!("must be at most train.steps, got {} and {}", self.warmup, self.steps);
+            return fault("train.warmup", reason);
+        }
+        Ok(())
+    }
+}
