@@ -6,11 +6,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Overrides;
 
+const ENVIRONMENT: &str = "\
+Environment:
+  ORBIT_DATA    as --data
+  ORBIT_CACHE   where pulled models are, in place of the user's cache folder
+  ORBIT_LOG     what is logged, in place of -v: `debug`, `orbit_core=trace`
+  ORBIT_MALLOC  `system` leaves the allocator as it is, which is slower and keeps less memory";
+
 /// Fine-tune a language model into a recommender, and measure what it kept.
 ///
 /// Start with `orbit quickstart`: it needs no data and no downloads, and leaves a report to look at.
 #[derive(Debug, Parser)]
-#[command(name = "orbit", version, arg_required_else_help = true)]
+#[command(name = "orbit", version, arg_required_else_help = true, after_help = ENVIRONMENT)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -6,10 +6,14 @@ mod allocator;
 mod args;
 mod commands;
 mod config;
+mod fine_tune;
+mod language;
 mod machine;
 mod paths;
+mod pipeline;
 mod progress;
 mod report;
+mod retrieval;
 mod training;
 mod usage;
 

@@ -54,11 +54,20 @@ impl DataDir {
 ///
 /// # Errors
 /// [`Usage`], for the first that is missing.
-pub(crate) fn resolve(mut run: RunFile, data: &DataDir) -> Result<RunFile> {
+pub(crate) fn resolve(run: RunFile, data: &DataDir) -> Result<RunFile> {
+    let mut run = resolve_data(run, data)?;
+    run.model.path = model(&run.model.path, &data.beside)?;
+    Ok(run)
+}
+
+/// As [`resolve`], but for the model, which may be missing.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_data(mut run: RunFile, data: &DataDir) -> Result<RunFile> {
     for path in run.data_paths() {
         *path = data.file(path)?;
     }
-    run.model.path = model(&run.model.path, &data.beside)?;
     Ok(run)
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn describe(error: &anyhow::Error) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use anyhow::{Context, anyhow};
 
@@ -64,7 +65,7 @@ mod tests {
         let mistakes = [
             anyhow!(Usage::new("two corpora")),
             anyhow!(device()),
-            Err::<(), _>(device()).context("cannot train").map_err(|e| e.context("cannot study")).err().unwrap_or_else(|| anyhow!("")),
+            Err::<(), _>(device()).context("cannot train").context("cannot finish").unwrap_err(),
             anyhow!(orbit_core::Error::Config { key: "steps".into(), reason: "is 0".into() }),
             anyhow!(orbit_core::Error::Hook { hook: "orbit".into(), position: 1, phase: "attach", source: option }),
         ];

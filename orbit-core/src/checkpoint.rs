@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::arithmetic::{like, read};
+use crate::optim::Moments;
 use crate::space::Slots;
 use crate::{Batches, Error, Fit, Model, Result};
 
@@ -42,6 +43,14 @@ struct Manifest {
     finished: bool,
     origin: String,
     files: BTreeMap<String, FileRecord>,
+    /// SHA-256 of the other fields: a flipped bit in a number would still be a number.
+    sha256: String,
+}
+
+/// What manifests of every format have.
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
 }
 
 #[derive(Serialize, Deserialize, PartialEq)]
@@ -82,8 +91,15 @@ impl<M: Model, B: Batches> Fit<M, B> {
         }
         fs::create_dir_all(&partial).map_err(|e| Error::io(&partial, e))?;
         let files = self.write_files(&partial)?;
-        let manifest =
-            Manifest { format: FORMAT, step: self.done, finished: self.finished, origin: self.origin_digest(), files };
+        let mut manifest = Manifest {
+            format: FORMAT,
+            step: self.done,
+            finished: self.finished,
+            origin: self.origin_digest(),
+            files,
+            sha256: String::new(),
+        };
+        manifest.sha256 = manifest.digest()?;
         write_json(&partial.join(MANIFEST), &manifest)?;
         sync(&partial)?;
         fs::rename(&partial, dir).map_err(|e| Error::io(dir, e))?;
@@ -98,38 +114,29 @@ impl<M: Model, B: Batches> Fit<M, B> {
         if manifest.origin != self.origin_digest() {
             return Err(Error::checkpoint(dir, "was saved by a run that began from other weights; give it that model"));
         }
-        let params = self.vectors.params.clone();
-        let mut weights = read_tensors(&dir.join(WEIGHTS))?;
-        let mut optimizer = read_tensors(&dir.join(OPTIMIZER))?;
-        let slots = self.read_slots(dir, &params)?;
+        let params = &self.vectors.params;
         let hooks: Vec<SavedHook> = read_json(&dir.join(HOOKS))?;
         self.check_hooks(dir, &hooks)?;
+        let slots = self.read_slots(dir, params)?;
+        let model = crate::parameters::weights(&self.model);
+        let weights = filled(&dir.join(WEIGHTS), "", params, &model)?;
+        let optimizer = dir.join(OPTIMIZER);
+        let (first, second) =
+            (filled(&optimizer, "first.", params, &model)?, filled(&optimizer, "second.", params, &model)?);
+        drop(model);
 
-        self.hollow();
-        let device = self.vectors.weights.clone();
-        let fill = |prefix: &str, from: &mut BTreeMap<String, Vec<f32>>| -> Result<Vec<Tensor<1>>> {
-            let tensors = params.iter().zip(&device).map(|(param, tensor)| {
-                let entries = from.remove(&format!("{prefix}{}", param.name)).filter(|e| e.len() == param.len());
-                let reason = || Error::checkpoint(dir, format!("has no {prefix}{} of the right size", param.name));
-                entries.map(|entries| like(tensor, entries)).ok_or_else(reason)
-            });
-            tensors.collect()
-        };
-        let read = fill("", &mut weights)
-            .and_then(|w| Ok((w, fill("first.", &mut optimizer)?, fill("second.", &mut optimizer)?)));
-        let read = read.map(|(weights, first, second)| {
-            self.vectors.weights = weights;
-            self.moments.first = first;
-            self.moments.second = second;
-        });
-        self.fill();
-        read?;
-        for ((placed, slots), saved) in self.stack.0.iter_mut().zip(slots).zip(hooks) {
-            placed.slots = slots;
-            placed.acted = saved.acted;
+        for (placed, saved) in self.stack.0.iter_mut().zip(hooks) {
             let state = state(saved.state);
             placed.hook.load(&state).map_err(|source| placed.failed_in("load", source))?;
+            placed.acted = saved.acted;
         }
+        for (placed, slots) in self.stack.0.iter_mut().zip(slots) {
+            placed.slots = slots;
+        }
+        self.hollow();
+        self.vectors.weights = weights;
+        self.fill();
+        self.moments = Moments { first, second };
         self.done = manifest.step;
         self.finished = manifest.finished;
         Ok(())
@@ -207,12 +214,24 @@ impl<M: Model, B: Batches> Fit<M, B> {
     }
 }
 
+impl Manifest {
+    fn digest(&self) -> Result<String> {
+        let others = (self.format, self.step, self.finished, &self.origin, &self.files);
+        let bytes = serde_json::to_vec(&others).map_err(|e| Error::checkpoint(MANIFEST, e.to_string()))?;
+        Ok(hex(&Sha256::digest(bytes)))
+    }
+}
+
 /// Reads the manifest and checks every file that it names.
 fn verified(dir: &Path) -> Result<Manifest> {
     let path = dir.join(MANIFEST);
+    let Header { format } = read_json(&path)?;
+    if format > FORMAT {
+        return Err(Error::checkpoint(path, format!("has format {format}, this build reads up to {FORMAT}")));
+    }
     let manifest: Manifest = read_json(&path)?;
-    if manifest.format > FORMAT {
-        return Err(Error::checkpoint(dir, format!("has format {}, this build reads up to {FORMAT}", manifest.format)));
+    if manifest.digest()? != manifest.sha256 {
+        return Err(Error::checkpoint(path, "is damaged: its digest is not the one it gives"));
     }
     for (name, expected) in &manifest.files {
         let found = record(&dir.join(name))?;
@@ -304,6 +323,19 @@ pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Vec<f32>>> {
             Ok((name.to_owned(), entries.iter().map(|entry| f32::from_le_bytes(*entry)).collect()))
         })
         .collect()
+}
+
+/// One tensor a parameter out of a file, on the devices of the tensors `on`.
+fn filled(path: &Path, prefix: &str, params: &[Param], on: &[Tensor<1>]) -> Result<Vec<Tensor<1>>> {
+    let mut file = read_tensors(path)?;
+    let tensors = params.iter().zip(on).map(|(param, on)| {
+        let name = format!("{prefix}{}", param.name);
+        let entries = file.remove(&name).filter(|entries| entries.len() == param.len());
+        entries.map(|entries| like(on, entries)).ok_or_else(|| {
+            Error::checkpoint(path, format!("has no \"{name}\" of {} entries", param.len()))
+        })
+    });
+    tensors.collect()
 }
 
 fn bytes(entries: &[f32]) -> Vec<u8> {

@@ -25,6 +25,9 @@ pub fn device(name: &str) -> Result<Device> {
         }
         #[cfg(feature = "cuda")]
         ("cuda", index) => cuda(index).map_err(|reason| fail(&reason)),
+        (kind @ ("flex" | "ndarray"), _) if available().contains(&kind) => {
+            Err(fail("there is one of its kind, without a number"))
+        }
         ("flex" | "ndarray" | "cuda", _) => {
             Err(fail("not compiled into this program; build it with the cargo feature of that name"))
         }

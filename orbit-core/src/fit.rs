@@ -125,14 +125,9 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let (loss, terms) = self.backward(&step, &batch, &mut log)?;
         let norm = self.finite_norm(&step, &batch)?;
         self.hollow();
-        let hooks = Instant::now();
-        let mut acted = self.stack.in_space(Phases::GRADIENTS, &step, &mut self.vectors, &mut log)?;
-        let mut hook_seconds = hooks.elapsed().as_secs_f64();
-        self.descend(&step, if acted.is_empty() { Some(norm) } else { None });
-        let hooks = Instant::now();
-        acted.extend(self.stack.in_space(Phases::WEIGHTS, &step, &mut self.vectors, &mut log)?);
-        hook_seconds += hooks.elapsed().as_secs_f64();
+        let updated = self.update(&step, norm, &mut log);
         self.fill();
+        let (acted, hook_seconds) = updated?;
         self.done = number;
 
         let tokens = batch.iter().flat_map(|micro| &micro.lengths).sum();
@@ -182,12 +177,12 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// Forward and backward over the micro-batches; leaves the mean gradient in the vectors. Gives the task's loss and the
     /// terms of hooks.
     fn backward(&mut self, step: &Step, batch: &[MicroBatch], log: &mut Log) -> Result<(f64, Log)> {
+        check(step, batch)?;
         self.stack.forward(step)?;
         let answers: usize = batch.iter().map(MicroBatch::answer_tokens).sum();
         let (mut loss, mut terms) = (0.0, Log::new());
         self.vectors.gradients = None;
         for micro in batch {
-            micro.check()?;
             let share = micro.answer_tokens() as f64 / answers as f64;
             let (task, parts) = self.forward(step, micro, 1.0 / answers as f32, share, log)?;
             let value = number(&task);
@@ -248,6 +243,18 @@ impl<M: Model, B: Batches> Fit<M, B> {
         if norm.is_finite() { Ok(norm) } else { Err(not_finite(step, "the gradient norm", norm, batch)) }
     }
 
+    /// The hooks' turn on the gradients, the optimizer's update, the hooks' turn on the weights. Gives the hooks that changed
+    /// something, and the seconds they took.
+    fn update(&mut self, step: &Step, norm: f64, log: &mut Log) -> Result<(Vec<String>, f64)> {
+        let start = Instant::now();
+        let mut acted = self.stack.in_space(Phases::GRADIENTS, step, &mut self.vectors, log)?;
+        let on_gradients = start.elapsed();
+        self.descend(step, if acted.is_empty() { Some(norm) } else { None });
+        let start = Instant::now();
+        acted.extend(self.stack.in_space(Phases::WEIGHTS, step, &mut self.vectors, log)?);
+        Ok((acted, (on_gradients + start.elapsed()).as_secs_f64()))
+    }
+
     /// The optimizer's update, after which the gradients are gone. `norm` is theirs if it is known.
     fn descend(&mut self, step: &Step, norm: Option<f64>) {
         let gradients = self.vectors.gradients.take().unwrap_or_default();
@@ -259,8 +266,9 @@ impl<M: Model, B: Batches> Fit<M, B> {
     fn finish(&mut self) -> Result<()> {
         if !self.finished {
             self.hollow();
-            self.stack.finish(&mut self.vectors, &mut Log::new())?;
+            let finished = self.stack.finish(&mut self.vectors, &mut Log::new());
             self.fill();
+            finished?;
             self.finished = true;
         }
         Ok(())
@@ -284,6 +292,13 @@ impl<M: Model, B: Batches> Fit<M, B> {
 fn original<M: Model>(hollow: M, vectors: &Vectors) -> M {
     let weights = vectors.origin.iter().zip(&vectors.weights).map(|(origin, now)| origin.as_ref().unwrap_or(now).clone());
     put(hollow.valid(), weights.collect(), &vectors.params, false)
+}
+
+fn check(step: &Step, batch: &[MicroBatch]) -> Result<()> {
+    if batch.is_empty() {
+        return Err(Error::Input(format!("the batch of step {} is empty", step.number)));
+    }
+    batch.iter().try_for_each(MicroBatch::check)
 }
 
 fn number(scalar: &Tensor<1>) -> f64 {

@@ -188,6 +188,9 @@ impl Space for BurnSpace<'_> {
     }
 
     fn read(&mut self, slot: Vector, file: &str) -> Result<()> {
+        if !matches!(slot.whole(), Whole::Slot(_)) {
+            return Err(Error::new(ErrorKind::Unsupported, "a file can be read into a slot only"));
+        }
         self.check(slot, true)?;
         let mut tensors = read_tensors(file.as_ref()).map_err(|e| Error::failed(e.to_string()))?;
         for place in self.reach(&[slot])? {

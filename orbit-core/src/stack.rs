@@ -34,8 +34,10 @@ pub(crate) struct Placed {
     covered: Vec<usize>,
     params: Vec<Param>,
     pub(crate) slots: Slots,
-    /// On how many steps it changed something.
+    /// On how many steps it changed something; the end of the run counts as one.
     pub(crate) acted: u64,
+    /// The last step that is counted in `acted`.
+    counted: u64,
 }
 
 /// A number that a hook reported, under `hook.key`.
@@ -75,7 +77,7 @@ impl Stack {
         for placed in self.due(Phases::LOSS, step) {
             turn(pass, &placed.name);
             placed.hook.loss(step, pass).map_err(|e| placed.failed(Phases::LOSS, e))?;
-            placed.acted += 1;
+            placed.count(step.number);
         }
         Ok(())
     }
@@ -95,7 +97,7 @@ impl Stack {
                 _ => hook.weights(step, space),
             })?;
             if wrote {
-                placed.acted += 1;
+                placed.count(step.number);
                 acted.push(placed.name.clone());
             }
         }
@@ -128,7 +130,12 @@ impl Placed {
         })?;
         let phases = hook.phases();
         let params = covered.iter().map(|&place| params[place].clone()).collect();
-        Ok(Self { hook, name, position, phases, every, covered, params, slots: Slots::new(), acted: 0 })
+        Ok(Self { hook, name, position, phases, every, covered, params, slots: Slots::new(), acted: 0, counted: 0 })
+    }
+
+    fn count(&mut self, step: u64) {
+        self.acted += u64::from(self.counted != step);
+        self.counted = step;
     }
 
     /// Calls the hook with its view of the vectors; whether it wrote weights or gradients.

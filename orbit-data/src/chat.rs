@@ -78,6 +78,15 @@ impl ChatTemplate {
         Self::new(source, config)
     }
 
+    /// The template that a tokenizer configuration holds, as from a GGUF file.
+    ///
+    /// # Errors
+    /// When there is none, or it is not valid Jinja.
+    pub fn from_config(config: Map<String, Value>) -> Result<Self> {
+        let missing = || Error::Invalid("the model has no chat template: is it a chat model?".into());
+        Self::new(configured(&config).ok_or_else(missing)?, config)
+    }
+
     /// ChatML, the template of models trained by orbit, for the special tokens of
     /// [`train_bpe`](crate::vocabulary::train_bpe).
     ///

@@ -41,6 +41,26 @@ pub fn bootstrap_mean(values: &[f64], resamples: usize, seed: u64) -> Interval {
     Interval { low: means[tail], high: means[resamples - 1 - tail] }
 }
 
+/// The 95% interval of a statistic of several samples, by the bootstrap: each resample draws every sample anew, of its own
+/// size, and hands the statistic the indices drawn. Resamples for which it has no value are left out.
+pub fn bootstrap(
+    sizes: &[usize],
+    resamples: usize,
+    seed: u64,
+    statistic: impl Fn(&[Vec<usize>]) -> Option<f64>,
+) -> Option<Interval> {
+    if sizes.contains(&0) {
+        return None;
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = |size: usize| (0..size).map(|_| random.random_range(0..size)).collect();
+    let mut values: Vec<f64> =
+        (0..resamples).filter_map(|_| statistic(&sizes.iter().map(|&size| draw(size)).collect::<Vec<_>>())).collect();
+    values.sort_by(f64::total_cmp);
+    let tail = (values.len() as f64 * 0.025).floor() as usize;
+    Some(Interval { low: *values.get(tail)?, high: *values.get(values.len() - 1 - tail)? })
+}
+
 /// The share of what a model could do above chance that is left: `(score - chance) / (reference - chance)`.
 ///
 /// 1 is the untouched model, 0 is chance. `None` when the reference itself is not above chance, so that there was nothing

@@ -52,10 +52,7 @@ pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
         }
         _ => None,
     };
-    let mut reader = weights.into_reader(dir);
-    let mut decoder = Decoder::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
-    // Old exporters store the rotary frequencies, and a tied head a second time.
-    reader.finish(if decoder.config().tie_word_embeddings { &["rotary_emb.inv_freq", HEAD] } else { &["rotary_emb.inv_freq"] })?;
+    let mut decoder = from_weights(config, weights, dir, device)?;
     if let Some([input, output]) = new {
         let tensor = |array: Array| {
             let shape = [array.shape[0], array.shape[1]];
@@ -63,6 +60,16 @@ pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
         };
         decoder.set_new_tokens(NewTokens::new(tensor(input), tensor(output)));
     }
+    Ok(decoder)
+}
+
+/// A decoder of the given shape and weights. `path` is what errors name.
+pub fn from_weights(config: DecoderConfig, weights: Weights, path: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
+    let mut reader = weights.into_reader(path);
+    let decoder = Decoder::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
+    // Old exporters store the rotary frequencies, and a tied head a second time.
+    let tied = decoder.config().tie_word_embeddings;
+    reader.finish(if tied { &["rotary_emb.inv_freq", HEAD] } else { &["rotary_emb.inv_freq"] })?;
     Ok(decoder)
 }
 

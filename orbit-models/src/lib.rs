@@ -17,4 +17,4 @@ pub mod weights;
 pub use config::DecoderConfig;
 pub use decoder::{Cache, Decoder, NewTokens};
 pub use error::{Error, Misshapen, Result};
-pub use files::{Extension, load, save};
+pub use files::{Extension, from_weights, load, save};

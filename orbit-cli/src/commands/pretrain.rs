@@ -121,7 +121,7 @@ fn config(recipe: &Recipe, rows: usize) -> DecoderConfig {
         num_attention_heads: shape.heads,
         num_key_value_heads: shape.groups,
         head_dim: shape.hidden_size / shape.heads,
-        max_position_embeddings: 2048,
+        max_position_embeddings: recipe.train.context,
         tie_word_embeddings: true,
         bos_token_id: Some(0),
         eos_token_ids: vec![0],

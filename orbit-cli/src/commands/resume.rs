@@ -1,7 +1,21 @@
-use anyhow::{Result, bail};
+//! `orbit resume`: goes on with a run that was stopped.
 
-use crate::args::{Resume, Global};
+use anyhow::Result;
 
-pub(crate) fn run(_: &Resume, _: &Global) -> Result<()> {
-    bail!("not built yet")
+use crate::args::{Global, Resume};
+use crate::commands::print;
+use crate::fine_tune::{self, Start};
+use crate::report;
+use crate::usage::Usage;
+
+pub(crate) fn run(args: &Resume, global: &Global) -> Result<()> {
+    if !args.dir.join("run.toml").exists() {
+        let message = format!("{} is not a run directory: it has no run.toml", args.dir.display());
+        return Err(Usage::new(message).into());
+    }
+    let run = fine_tune::read(&args.dir)?;
+    match fine_tune::run(&run, &args.dir, Start::FromCheckpoint, global.quiet)? {
+        Some(report) => print(&report::text(&report)),
+        None => print(&format!("stopped; go on with `orbit resume {}`\n", args.dir.display())),
+    }
 }

@@ -1,7 +1,9 @@
-//! `orbit schema`
+//! `orbit schema`: the JSON schema of run files, made from the types that read them.
 
 use anyhow::Result;
-use schemars::schema_for;
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{Schema, schema_for};
+use serde_json::Value;
 
 use super::print;
 use crate::config::RunFile;
@@ -11,5 +13,60 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn schema() -> Result<String> {
-    Ok(serde_json::to_string_pretty(&schema_for!(RunFile))? + "\n")
+    let mut schema = schema_for!(RunFile);
+    RecursiveTransform(describe).transform(&mut schema);
+    Ok(serde_json::to_string_pretty(&schema)? + "\n")
+}
+
+/// Descriptions come from documentation: leaves out its code examples and link targets, which mean nothing outside of it.
+fn describe(schema: &mut Schema) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = prose(description);
+    }
+}
+
+fn prose(doc: &str) -> String {
+    let text = doc.split("```").next().unwrap_or(doc).trim_end().replace("[`", "`");
+    let mut pieces = text.split("`]");
+    let mut prose = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let target = piece.strip_prefix('(').and_then(|link| link.split_once(')'));
+        prose.push('`');
+        prose.push_str(target.map_or(piece, |(_, rest)| rest));
+    }
+    prose
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use expect_test::expect_file;
+
+    use super::*;
+
+    #[test]
+    fn descriptions_are_prose() {
+        assert_eq!(prose("As [`Decay`](crate::Decay), of [`x`].\n\n```\nlet y;\n```"), "As `Decay`, of `x`.");
+    }
+
+    /// Changed options show in review; `UPDATE_EXPECT=1 cargo test` writes the file anew.
+    #[test]
+    fn the_schema_is_the_one_checked_in() {
+        expect_file![concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/schema.json")].assert_eq(&schema().unwrap());
+    }
+
+    /// Every object says what its keys are for, and takes no others.
+    #[test]
+    fn every_key_is_described_and_objects_are_closed() {
+        let schema: Value = serde_json::from_str(&schema().unwrap()).unwrap();
+        let definitions = schema["$defs"].as_object().unwrap();
+        assert!(definitions.contains_key("Train") && definitions.contains_key("Orbit"), "{:?}", definitions.keys());
+        for (name, object) in definitions.iter().map(|(name, value)| (name.as_str(), value)).chain([("run", &schema)]) {
+            let Some(keys) = object["properties"].as_object() else { continue };
+            assert_eq!(object["additionalProperties"], false, "{name}");
+            for (key, value) in keys {
+                assert!(value["description"].is_string(), "{name}.{key} has no description");
+            }
+        }
+    }
 }

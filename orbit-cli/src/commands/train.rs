@@ -1,7 +1,22 @@
-use anyhow::{Result, bail};
+//! `orbit train`: a new run.
 
-use crate::args::{Train, Global};
+use anyhow::Result;
 
-pub(crate) fn run(_: &Train, _: &Global) -> Result<()> {
-    bail!("not built yet")
+use crate::args::{Global, Train};
+use crate::commands::print;
+use crate::config::RunFile;
+use crate::fine_tune::{self, Start};
+use crate::paths::{self, DataDir};
+use crate::report;
+
+pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
+    let run = RunFile::read(&args.run)?.apply(args.overrides())?;
+    let run = paths::resolve(run, &DataDir::new(global.data.clone(), &args.run))?;
+    // A device that is not there is found before anything is written.
+    orbit_core::device(&run.device)?;
+    fine_tune::prepare(&run, &args.out, args.overwrite)?;
+    match fine_tune::run(&run, &args.out, Start::Fresh, global.quiet)? {
+        Some(report) => print(&report::text(&report)),
+        None => print(&format!("stopped; go on with `orbit resume {}`\n", args.out.display())),
+    }
 }

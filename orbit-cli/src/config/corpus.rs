@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
+use crate::usage::Usage;
 
 /// Items and who met them: exactly one of `sequences`, `interactions` and `generated`.
 ///
@@ -46,8 +47,15 @@ pub(crate) enum Source<'a> {
 }
 
 impl Corpus {
-    /// Where the corpus comes from; `Err` unless there is exactly one place.
-    pub(crate) fn source(&self) -> Result<Source<'_>, Fault> {
+    /// Where the corpus comes from.
+    ///
+    /// # Errors
+    /// [`Usage`], unless there is exactly one place; a checked run has that.
+    pub(crate) fn source(&self) -> Result<Source<'_>, Usage> {
+        self.one_source().map_err(|(key, reason)| Usage::new(format!("{key} {reason}")))
+    }
+
+    fn one_source(&self) -> Result<Source<'_>, Fault> {
         let items = || match &self.items {
             Some(items) => Ok(items.as_path()),
             None => fault("corpus.items", "is missing: name the JSON lines file of the items"),
@@ -62,7 +70,7 @@ impl Corpus {
     }
 
     pub(super) fn check(&self, ids_are_given: bool) -> Result<(), Fault> {
-        match self.source()? {
+        match self.one_source()? {
             Source::Generated(catalogue) => {
                 range::at_least_one("corpus.generated.items", catalogue.items)?;
                 range::at_least_one("corpus.generated.users", catalogue.users)?;
@@ -73,9 +81,10 @@ impl Corpus {
                 }
                 Ok(())
             }
-            _ if self.embeddings.is_none() && !ids_are_given => {
-                fault("corpus.embeddings", "is missing: semantic IDs are made from it, unless `semantic_ids.file` has them")
-            }
+            _ if self.embeddings.is_none() && !ids_are_given => fault(
+                "corpus.embeddings",
+                "is missing: semantic IDs are made from it, unless `semantic_ids.file` has them",
+            ),
             _ => Ok(()),
         }
     }
@@ -85,7 +94,7 @@ impl Corpus {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SemanticIds {
-    /// IDs that `orbit ids` saved; the other keys then do nothing.
+    /// IDs that `orbit ids` saved; the other keys then do nothing. Found like the corpus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
     /// Codes an ID, before the one that tells apart items with the same codes. Default: 3.

@@ -51,7 +51,11 @@ pub(crate) struct Text {
     /// Tokens a forward pass, at most. Default: 2048.
     #[serde(default = "default_batch_tokens")]
     pub batch_tokens: usize,
-    /// The suites.
+    /// Also the suites that are part of orbit: minimal pairs of grammar, and a passage. They need no files. Default: false.
+    #[serde(default)]
+    pub embedded: bool,
+    /// Suites from files.
+    #[serde(default)]
     pub tasks: Vec<TextTask>,
 }
 
@@ -73,13 +77,22 @@ impl Evaluate {
 impl Text {
     fn check(&self) -> Result<(), Fault> {
         range::at_least_one("evaluate.text.batch_tokens", self.batch_tokens)?;
+        if self.tasks.is_empty() && !self.embedded {
+            return fault("evaluate.text", "measures nothing: give `tasks`, or set `embedded = true`");
+        }
         let mut names = BTreeSet::new();
         for task in &self.tasks {
             if !names.insert(&task.name) {
-                return fault("evaluate.text.tasks", format!("has two tasks called \"{}\": scores go by name", task.name));
+                return fault(
+                    "evaluate.text.tasks",
+                    format!("has two tasks called \"{}\": scores go by name", task.name),
+                );
             }
             if task.limit == Some(0) {
-                return fault("evaluate.text.tasks", format!("has limit = 0 for \"{}\": leave the task out", task.name));
+                return fault(
+                    "evaluate.text.tasks",
+                    format!("has limit = 0 for \"{}\": leave the task out", task.name),
+                );
             }
         }
         Ok(())

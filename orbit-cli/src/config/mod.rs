@@ -4,6 +4,7 @@
 
 mod corpus;
 mod evaluate;
+mod hooks;
 mod mistake;
 mod range;
 mod train;
@@ -20,7 +21,7 @@ use crate::usage::Usage;
 
 pub(crate) use corpus::{Corpus, SemanticIds, Source};
 pub(crate) use evaluate::{Evaluate, Retrieval, Text};
-pub(crate) use range::Fault;
+use range::Fault;
 pub(crate) use train::{Schedule, Train};
 
 /// One fine-tuning: a model, a corpus, how to train, what holds the weights, and what to measure.
@@ -103,7 +104,7 @@ impl RunFile {
     /// A [`Usage`] error with the line, the column and the nearest right name, or with the key and what is wrong with it.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)
-            .map_err(|source| anyhow::Error::from(source).context(Usage::new(format!("cannot read {}", path.display()))))?;
+            .map_err(|source| Usage::new(format!("cannot read the run file {}: {source}", path.display())))?;
         let mut run = Self::parse(&text).with_context(|| format!("the run file {} is not right", path.display()))?;
         if run.name.is_empty() {
             run.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -160,6 +161,7 @@ impl RunFile {
         self.corpus.check(self.semantic_ids.file.is_some())?;
         self.semantic_ids.check()?;
         self.train.check()?;
+        hooks::check(&self.hooks)?;
         self.evaluate.check()
     }
 }

@@ -110,7 +110,8 @@ fn defaults_are_spelled_out() {
 
         [evaluate]
         untouched = true
-    "#]].assert_eq(&RunFile::parse(SMALL).unwrap().to_toml().unwrap());
+    "#]]
+    .assert_eq(&RunFile::parse(SMALL).unwrap().to_toml().unwrap());
 }
 
 #[test]
@@ -140,40 +141,55 @@ fn the_file_name_is_the_default_name() {
 
 #[test]
 fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
-    check_error(&full_with("max_drift", "max_drfit"), expect![[r#"
+    check_error(
+        &full_with("max_drift", "max_drfit"),
+        expect![[r#"
         TOML parse error at line 28, column 33
            |
         28 | use.orbit = { metric = "flips", max_drfit = 7.5e-3 }
            |                                 ^^^^^^^^^
         unknown field `max_drfit`, expected one of `metric`, `max_drift`, `factor`, `max_halvings`
-        did you mean `max_drift`?"#]]);
-    check_error(&full_with("micro_batch", "microbatch"), expect![[r#"
+        did you mean `max_drift`?"#]],
+    );
+    check_error(
+        &full_with("micro_batch", "microbatch"),
+        expect![[r#"
         TOML parse error at line 18, column 1
            |
         18 | microbatch = 4
            | ^^^^^^^^^^
         unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `max_norm`, `drift_every`, `save_every`, `keep`
-        did you mean `micro_batch`?"#]]);
-    check_error(&full_with("use.orbit", "use.orbti"), expect![[r#"
+        did you mean `micro_batch`?"#]],
+    );
+    check_error(
+        &full_with("use.orbit", "use.orbti"),
+        expect![[r#"
         TOML parse error at line 28, column 5
            |
         28 | use.orbti = { metric = "flips", max_drift = 7.5e-3 }
            |     ^^^^^
         unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`
-        did you mean `orbit`?"#]]);
-    check_error(&full_with("[train]", "[training]"), expect![[r#"
+        did you mean `orbit`?"#]],
+    );
+    check_error(
+        &full_with("[train]", "[training]"),
+        expect![[r#"
         TOML parse error at line 15, column 2
            |
         15 | [training]
            |  ^^^^^^^^
         unknown field `training`, expected one of `name`, `seed`, `device`, `model`, `corpus`, `semantic_ids`, `examples`, `train`, `hooks`, `evaluate`
-        did you mean `train`?"#]]);
-    check_error(&full_with("\"flips\"", "\"sign\""), expect![[r#"
+        did you mean `train`?"#]],
+    );
+    check_error(
+        &full_with("\"flips\"", "\"sign\""),
+        expect![[r#"
         TOML parse error at line 28, column 24
            |
         28 | use.orbit = { metric = "sign", max_drift = 7.5e-3 }
            |                        ^^^^^^
-        unknown variant `sign`, expected `flips` or `l2`"#]]);
+        unknown variant `sign`, expected `flips` or `l2`"#]],
+    );
 }
 
 #[test]
@@ -190,13 +206,32 @@ fn values_out_of_range_are_named_by_key() {
         full_with("embeddings = \"rec/beauty/title_emb_minilm_i8.npy\"", ""),
         full_with("limit = 200", "limit = 0"),
         full_with("users = 100", "beams = 0"),
+        format!("{SMALL}[evaluate.text]"),
         full_with("max_drift = 7.5e-3", "max_drift = 0.0"),
         SMALL.replace("items = 60", "items = 0"),
         SMALL.replace("generated = { items = 60 }", ""),
         format!("{SMALL}items = 'x'"),
         format!("{SMALL}[semantic_ids]\ncodes = 70000"),
     ];
-    expect![[r#""#]].assert_eq(&errors.map(|text| error(&text)).join("\n"));
+    expect![[r#"
+        train.batch must be a multiple of train.micro_batch, got 16 and 5
+        train.micro_batch must be at least 1, got 0
+        train.max_norm must be above 0, got NaN
+        train.warmup must be at most train.steps, got 601 and 600: lower it
+        train.beta2 must be from 0 to below 1, got 1
+        train.weight_decay must be 0 or above, got -1
+        corpus has more than one of `sequences`, `interactions`, `generated`: leave one
+        corpus.items is missing: name the JSON lines file of the items
+        corpus.embeddings is missing: semantic IDs are made from it, unless `semantic_ids.file` has them
+        evaluate.text.tasks has limit = 0 for "piqa": leave the task out
+        evaluate.retrieval.beams must be at least 1, got 0
+        evaluate.text measures nothing: give `tasks`, or set `embedded = true`
+        hooks[2]: orbit: max_drift must be above 0, got 0
+        corpus.generated.items must be at least 1, got 0
+        corpus is empty: give one of `sequences`, `interactions`, `generated`
+        corpus.items does not go with `generated`, which makes its own: leave it out
+        semantic_ids.codes must be at most 65536, got 70000"#]]
+    .assert_eq(&errors.map(|text| error(&text)).join("\n"));
 }
 
 #[test]
@@ -208,12 +243,8 @@ fn ids_from_a_file_need_no_embeddings() {
 
 #[test]
 fn the_command_line_wins() {
-    let overrides = Overrides {
-        steps: Some(4),
-        device: Some("ndarray".into()),
-        seed: Some(9),
-        name: Some("quick".into()),
-    };
+    let overrides =
+        Overrides { steps: Some(4), device: Some("ndarray".into()), seed: Some(9), name: Some("quick".into()) };
     let run = RunFile::parse(FULL).unwrap().apply(overrides).unwrap();
     assert_eq!((run.train.steps, run.train.warmup), (4, 4));
     assert_eq!((run.device.as_str(), run.seed, run.name.as_str()), ("ndarray", 9, "quick"));

@@ -111,11 +111,12 @@ impl Train {
             return fault("train.weight_decay", format!("must be 0 or above, got {}", self.weight_decay));
         }
         if !self.batch.is_multiple_of(self.micro_batch()) {
-            let reason = format!("must be a multiple of train.micro_batch, got {} and {}", self.batch, self.micro_batch());
+            let reason =
+                format!("must be a multiple of train.micro_batch, got {} and {}", self.batch, self.micro_batch());
             return fault("train.batch", reason);
         }
         if self.warmup > self.steps {
-            let reason = format!("must be at most train.steps, got {} and {}", self.warmup, self.steps);
+            let reason = format!("must be at most train.steps, got {} and {}: lower it", self.warmup, self.steps);
             return fault("train.warmup", reason);
         }
         Ok(())

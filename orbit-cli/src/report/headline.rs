@@ -7,7 +7,7 @@ const TIE: f64 = 0.01;
 
 /// What a reader should take away, and what should make them careful.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Headline {
+pub(crate) struct Headline {
     /// One or two sentences.
     pub summary: String,
     /// Reasons to doubt, each a sentence; empty when there is none.
@@ -15,7 +15,7 @@ pub struct Headline {
 }
 
 /// Compares plain fine-tuning with the first protected run (ORBIT where there is one); with fewer runs, says what there is.
-pub fn headline(report: &Report) -> Headline {
+pub(crate) fn headline(report: &Report) -> Headline {
     let plain = report.runs.iter().find(|run| run.is_plain());
     let protected = protected(report);
     let summary = match (plain, protected) {

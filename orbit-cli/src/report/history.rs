@@ -4,7 +4,7 @@ use super::{Drift, Point};
 
 /// At most `most` points: consecutive ones become one that has the last step, the mean loss, the largest drift and all
 /// the merges, so that no peak and no merge is lost.
-pub fn downsample(history: &[Point], most: usize) -> Vec<Point> {
+pub(crate) fn downsample(history: &[Point], most: usize) -> Vec<Point> {
     let width = history.len().div_ceil(most.max(1)).max(1);
     history.chunks(width).map(merge).collect()
 }

@@ -40,7 +40,7 @@ struct Fact {
 ///
 /// # Errors
 /// Only when the built-in template and this function disagree.
-pub fn render(report: &Report) -> Result<String> {
+pub(crate) fn render(report: &Report) -> Result<String> {
     let Headline { summary, cautions } = headline(report);
     let page = Page {
         style: STYLE,

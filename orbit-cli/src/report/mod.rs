@@ -7,6 +7,7 @@
 mod headline;
 mod history;
 mod html;
+mod join;
 mod labels;
 mod plot;
 mod quantity;
@@ -22,14 +23,14 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-pub use headline::{Headline, headline};
-pub use history::downsample;
-pub use html::render as html;
-pub use text::render as text;
+pub(crate) use headline::{Headline, headline};
+pub(crate) use history::downsample;
+pub(crate) use html::render as html;
+pub(crate) use text::render as text;
 
 /// Everything one command found out, and what is needed to find it out again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// Version of this schema; see [`Report::FORMAT`].
     pub format: u32,
     /// One line that names the experiment.
@@ -64,7 +65,7 @@ pub struct Report {
 
 /// The computer a report was made on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// Operating system and architecture, e.g. `linux x86_64`.
     pub os: String,
     /// Processor model.
@@ -77,7 +78,7 @@ pub struct Machine {
 
 /// Recommenders that need no language model: what any model has to beat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Baselines {
+pub(crate) struct Baselines {
     /// The most frequent items, for everybody.
     pub popularity: Retrieval,
     /// The items that most often followed the user's last one.
@@ -86,7 +87,7 @@ pub struct Baselines {
 
 /// What was measured of one model. `None` means: not measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// The new job.
     pub retrieval: Option<Retrieval>,
     /// What the model could do before.
@@ -95,7 +96,7 @@ pub struct Evaluation {
 
 /// One fine-tuning and what it left behind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
+pub(crate) struct Run {
     /// Unique in the report. The names `plain` and `orbit` are shown as plain fine-tuning and ORBIT.
     pub name: String,
     /// Names of the hooks in order; empty for plain fine-tuning.
@@ -129,7 +130,7 @@ pub struct Run {
 
 /// Retrieval quality over the full catalogue, by cut-off (`1`, `5`, `10`, `20`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Retrieval {
+pub(crate) struct Retrieval {
     /// Share of users whose next item is among the first k.
     pub recall: BTreeMap<u32, f64>,
     /// Normalised discounted cumulative gain at k.
@@ -143,7 +144,7 @@ pub struct Retrieval {
 
 /// Bootstrap 95% intervals of a [`Retrieval`], by cut-off; a cut-off may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RetrievalIntervals {
+pub(crate) struct RetrievalIntervals {
     /// Of the recall.
     #[serde(default)]
     pub recall: BTreeMap<u32, Interval>,
@@ -153,11 +154,11 @@ pub struct RetrievalIntervals {
 }
 
 /// Lower and upper end of a 95% interval.
-pub type Interval = [f64; 2];
+pub(crate) type Interval = [f64; 2];
 
 /// Language ability on a set of suites.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Text {
+pub(crate) struct Text {
     /// By name of the suite.
     pub suites: BTreeMap<String, SuiteScore>,
     /// Mean score of the suites that measure a share of right answers.
@@ -171,7 +172,7 @@ pub struct Text {
 
 /// One suite of language questions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SuiteScore {
+pub(crate) struct SuiteScore {
     /// What [`SuiteScore::metric`] says.
     pub score: f64,
     /// The score of somebody who knows nothing: guessing, or the unigram distribution for a perplexity.
@@ -189,14 +190,14 @@ pub struct SuiteScore {
 
 impl SuiteScore {
     /// Whether a smaller score is the better one.
-    pub fn lower_is_better(&self) -> bool {
+    pub(crate) fn lower_is_better(&self) -> bool {
         self.metric == "perplexity"
     }
 }
 
 /// Distance between the weights and the weights before training, over the parameters that existed before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Drift {
+pub(crate) struct Drift {
     /// Euclidean norm of the difference.
     pub l2: f64,
     /// Share of the entries whose sign differs.
@@ -215,7 +216,7 @@ impl Drift {
 /// Which of the two numbers of a [`Drift`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DriftMetric {
+pub(crate) enum DriftMetric {
     /// [`Drift::l2`].
     L2,
     /// [`Drift::flips`].
@@ -224,7 +225,7 @@ pub enum DriftMetric {
 
 /// The most drift a hook allows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MaxDrift {
+pub(crate) struct MaxDrift {
     /// How the hook measures.
     pub metric: DriftMetric,
     /// In the unit of the metric.
@@ -233,7 +234,7 @@ pub struct MaxDrift {
 
 /// A moment of training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// Optimizer steps so far.
     pub step: u64,
     /// Training loss in nats a token.
@@ -246,13 +247,13 @@ pub struct Point {
 
 impl Report {
     /// The schema this build writes, and the newest it reads.
-    pub const FORMAT: u32 = 1;
+    pub(crate) const FORMAT: u32 = 1;
 
     /// Writes `report.json` and `report.html` into `directory`, which must exist.
     ///
     /// # Errors
     /// When a file cannot be written; the message names it.
-    pub fn save(&self, directory: &Path) -> Result<()> {
+    pub(crate) fn save(&self, directory: &Path) -> Result<()> {
         write(&directory.join("report.json"), &(serde_json::to_string_pretty(self)? + "\n"))?;
         write(&directory.join("report.html"), &html(self)?)
     }
@@ -261,7 +262,7 @@ impl Report {
     ///
     /// # Errors
     /// When the file cannot be read, is not a report, or comes from a newer `orbit`.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub(crate) fn load(path: &Path) -> Result<Self> {
         let json = fs::read_to_string(path).with_context(|| format!("cannot read the report {}", path.display()))?;
         let head: Head =
             serde_json::from_str(&json).with_context(|| format!("{} is not a report of orbit", path.display()))?;

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Headline, tables of models and language suites; plain text with a final newline, no colours.
-pub fn render(report: &Report) -> String {
+pub(crate) fn render(report: &Report) -> String {
     let headline = headline(report);
     let mut text = format!("{}\n\n{}\n", report.title, headline.summary);
     for caution in &headline.cautions {

@@ -13,10 +13,10 @@ pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(body)
 }
 
-/// eˣ to 2 units in the last place, for x ≤ 88; exactly 0 below −87.
+/// eˣ to 2 units in the last place, for x ≤ 88; exactly 0 below −87; NaN of NaN, which `max` would lose.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    let clamped = x.max(-87.0);
+    let clamped = if x < -87.0 { -87.0 } else { x };
     let whole = (clamped * std::f32::consts::LOG2_E).round_ties_even();
     // ln 2 in two parts: the first has few bits, so that whole · LN2_HIGH is exact.
     let rest = (clamped - whole * 0.693_359_4) + whole * 2.121_944_4e-4;
@@ -72,4 +72,31 @@ pub(crate) fn exponentiate(row: &mut [f32], scale: f32) -> (f32, f32) {
         *x = exp(*x * scale - largest);
     }
     (largest, sum(row, |x| x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_the_exponential() {
+        for step in -88_000..=88_000 {
+            let x = step as f32 / 1000.0;
+            let (found, expected) = (exp(x), f64::from(x).exp());
+            let unit = f64::from((expected as f32).next_up() - expected as f32);
+            let zero = x < -87.0 && found == 0.0;
+            assert!(zero || (f64::from(found) - expected).abs() <= 2.0 * unit, "exp({x}) = {found}, not {expected}");
+        }
+        assert_eq!([-200.0, f32::MIN, f32::NEG_INFINITY].map(exp), [0.0; 3]);
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn sums_and_maxima_cover_every_length() {
+        for length in 0..70 {
+            let x: Vec<f32> = (0..length).map(|i| (i * 37 % 71) as f32 - 35.0).collect();
+            assert_eq!(sum(&x, |x| 2.0 * x), 2.0 * x.iter().sum::<f32>());
+            assert_eq!(max(&x), x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        }
+    }
 }

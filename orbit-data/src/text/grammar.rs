@@ -2,7 +2,8 @@
 //!
 //! In the spirit of BLiMP (arXiv 1912.00582), but of everyday words, for language models too small for its lexicon. Pairs
 //! come in mirrored twos: the word that is right in one is wrong in the other. So a preference for some words, whatever
-//! the sentence around them, scores one half exactly.
+//! the sentence around them, scores one half exactly; and so does agreement with the nearest noun where another stands
+//! between subject and verb.
 
 use std::collections::HashSet;
 
@@ -11,8 +12,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::MinimalPair;
 
-/// The paradigms' names and how to draw a mirrored two of each.
-const PARADIGMS: [(&str, fn(&mut Draw) -> [MinimalPair; 2]); 8] = [
+/// Draws a mirrored two.
+type Twins = fn(&mut Draw) -> [MinimalPair; 2];
+
+/// The paradigms' names and how to draw from them.
+const PARADIGMS: [(&str, Twins); 8] = [
     ("subject_verb", subject_verb),
     ("subject_verb_across_phrase", subject_verb_across_phrase),
     ("subject_verb_across_clause", subject_verb_across_clause),
@@ -23,8 +27,8 @@ const PARADIGMS: [(&str, fn(&mut Draw) -> [MinimalPair; 2]); 8] = [
     ("transitivity", transitivity),
 ];
 
-/// `per_paradigm` pairs of each of eight paradigms, no two equal, with the paradigm's name. Fewer than that only if a
-/// paradigm's lexicon, which makes over a thousand, is close to its end. A larger `per_paradigm` appends to each paradigm.
+/// `per_paradigm` pairs of each of eight paradigms, no sentence twice, with the paradigm's name. Fewer than that only if a
+/// paradigm's lexicon, which makes over five hundred, is close to its end. A larger `per_paradigm` appends to each paradigm.
 ///
 /// The two sentences of a pair differ in one word. The paradigms are agreement of subject and verb (next to each other,
 /// across a prepositional phrase, across a relative clause), of determiner and noun, and of reflexive and antecedent; past
@@ -37,7 +41,7 @@ const PARADIGMS: [(&str, fn(&mut Draw) -> [MinimalPair; 2]); 8] = [
 /// assert_eq!(pairs[0].0, "subject_verb");
 /// ```
 pub fn minimal_pairs(per_paradigm: usize, seed: u64) -> Vec<(&'static str, MinimalPair)> {
-    let mut pairs = Vec::with_capacity(PARADIGMS.len() * per_paradigm);
+    let mut pairs = Vec::new();
     for (stream, (name, twins)) in (0..).zip(PARADIGMS) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
@@ -46,20 +50,21 @@ pub fn minimal_pairs(per_paradigm: usize, seed: u64) -> Vec<(&'static str, Minim
     pairs
 }
 
-/// How many draws are made for each pair asked for before giving up on new ones.
-const PATIENCE: usize = 20;
+/// How many draws in a row may bring nothing new before a paradigm counts as used up.
+const PATIENCE: usize = 100;
 
-fn distinct(twins: fn(&mut Draw) -> [MinimalPair; 2], draw: &mut Draw, count: usize) -> Vec<MinimalPair> {
-    let (mut pairs, mut seen) = (Vec::with_capacity(count + 1), HashSet::new());
-    for _ in 0..count.saturating_mul(PATIENCE) {
-        if pairs.len() >= count {
-            break;
-        }
+fn distinct(twins: Twins, draw: &mut Draw, count: usize) -> Vec<MinimalPair> {
+    let (mut pairs, mut seen, mut vain) = (Vec::new(), HashSet::new(), 0);
+    while pairs.len() < count && vain < PATIENCE {
         let twins = twins(draw);
-        if twins.iter().all(|pair| !seen.contains(&pair.good)) {
-            seen.extend(twins.iter().map(|pair| pair.good.clone()));
-            pairs.extend(twins);
+        let sentences = || twins.iter().flat_map(|pair| [&pair.good, &pair.bad]);
+        if sentences().any(|sentence| seen.contains(sentence)) {
+            vain += 1;
+            continue;
         }
+        vain = 0;
+        seen.extend(sentences().cloned());
+        pairs.extend(twins);
     }
     pairs.truncate(count);
     pairs
@@ -97,25 +102,23 @@ fn subject_verb(draw: &mut Draw) -> [MinimalPair; 2] {
     mirrored(frames, draw.one(&INTRANSITIVE_PRESENT))
 }
 
-/// *The boy behind the women waits here.* / *The boy behind the women wait here.*
+/// *The boy behind the women waits in the street.* / *The boy behind the women wait in the street.*
 fn subject_verb_across_phrase(draw: &mut Draw) -> [MinimalPair; 2] {
-    let (subject, other) = draw.two(&PEOPLE);
-    let (preposition, place) = (draw.one(&PREPOSITIONS), draw.one(&PLACES));
-    let frames = [(subject.0, other.1), (subject.1, other.0)]
-        .map(|(subject, other)| format!("The {subject} {preposition} the {other} _ {place}."));
+    let ((one, many), other) = draw.two(&PEOPLE);
+    let (preposition, other, place) = (draw.one(&PREPOSITIONS), draw.one(&[other.0, other.1]), draw.one(&PLACES));
+    let frames = [one, many].map(|subject| format!("The {subject} {preposition} the {other} _ {place}."));
     mirrored(frames, draw.one(&INTRANSITIVE_PRESENT))
 }
 
 /// *The king who saw the soldiers is old.* / *The king who saw the soldiers are old.*
 fn subject_verb_across_clause(draw: &mut Draw) -> [MinimalPair; 2] {
-    let (subject, other) = draw.two(&PEOPLE);
-    let (verb, adjective) = (draw.one(&MEETING), draw.one(&ADJECTIVES));
-    let frames = [(subject.0, other.1), (subject.1, other.0)]
-        .map(|(subject, other)| format!("The {subject} who {verb} the {other} _ {adjective}."));
+    let ((one, many), other) = draw.two(&PEOPLE);
+    let (verb, other, adjective) = (draw.one(&MEETING), draw.one(&[other.0, other.1]), draw.one(&ADJECTIVES));
+    let frames = [one, many].map(|subject| format!("The {subject} who {verb} the {other} _ {adjective}."));
     mirrored(frames, draw.one(&COPULAS))
 }
 
-/// *The teacher found these books.* / *The teacher found these book.*
+/// *The teacher found these books yesterday.* / *The teacher found these book yesterday.*
 fn determiner_noun(draw: &mut Draw) -> [MinimalPair; 2] {
     let (subject, _) = draw.one(&PEOPLE);
     let (verb, determiners, time) = (draw.one(&FINDING), draw.one(&DETERMINERS), draw.one(&TIMES));
@@ -123,7 +126,7 @@ fn determiner_noun(draw: &mut Draw) -> [MinimalPair; 2] {
     mirrored(frames, draw.one(&THINGS))
 }
 
-/// *The queen asked herself why.* / *The queen asked himself why.*
+/// *The queen saw herself that day.* / *The queen saw himself that day.*
 fn reflexive(draw: &mut Draw) -> [MinimalPair; 2] {
     let ((first, subjects), (second, others)) = draw.two(&REFLEXIVES);
     let (verb, time) = (draw.one(&ACTING), draw.one(&TIMES));
@@ -131,7 +134,7 @@ fn reflexive(draw: &mut Draw) -> [MinimalPair; 2] {
     mirrored(frames, (first, second))
 }
 
-/// *The girl had written the letter.* / *The girl had wrote the letter.*
+/// *The girl had written the letter that day.* / *The girl had wrote the letter that day.*
 fn past_participle(draw: &mut Draw) -> [MinimalPair; 2] {
     let (subject, _) = draw.one(&PEOPLE);
     let ((past, participle, object), time) = (draw.one(&IRREGULAR), draw.one(&TIMES));
@@ -139,7 +142,7 @@ fn past_participle(draw: &mut Draw) -> [MinimalPair; 2] {
     mirrored(frames, (past, participle))
 }
 
-/// *The farmer had so many horses.* / *The farmer had so many water.*
+/// *The farmer had so many horses last year.* / *The farmer had so many water last year.*
 fn quantifier(draw: &mut Draw) -> [MinimalPair; 2] {
     let ((subject, _), verb) = (draw.one(&PEOPLE), draw.one(&HAVING));
     let (degree, time) = (draw.one(&DEGREES), draw.one(&TIMES));
@@ -147,7 +150,7 @@ fn quantifier(draw: &mut Draw) -> [MinimalPair; 2] {
     mirrored(frames, (draw.one(&COUNT_NOUNS), draw.one(&MASS_NOUNS)))
 }
 
-/// *The woman bought the table.* / *The woman smiled the table.*
+/// *The woman bought the table.* / *The woman arrived the table.*
 fn transitivity(draw: &mut Draw) -> [MinimalPair; 2] {
     let ((subject, _), (object, _), place) = (draw.one(&PEOPLE), draw.one(&THINGS), draw.one(&PLACES));
     let frames = [format!("The {subject} _ the {object}."), format!("The {subject} _ {place}.")];
@@ -218,7 +221,7 @@ const DETERMINERS: [(&str, &str); 5] =
     [("this", "these"), ("that", "those"), ("one", "two"), ("every", "many"), ("another", "several")];
 
 /// Past, participle and an object.
-const IRREGULAR: [(&str, &str, &str); 20] = [
+const IRREGULAR: [(&str, &str, &str); 16] = [
     ("saw", "seen", "house"),
     ("took", "taken", "book"),
     ("gave", "given", "answer"),
@@ -231,13 +234,9 @@ const IRREGULAR: [(&str, &str, &str); 20] = [
     ("wore", "worn", "shirt"),
     ("drew", "drawn", "picture"),
     ("threw", "thrown", "ball"),
-    ("stole", "stolen", "money"),
     ("forgot", "forgotten", "name"),
-    ("sang", "sung", "song"),
     ("began", "begun", "work"),
-    ("drank", "drunk", "water"),
     ("did", "done", "work"),
-    ("rode", "ridden", "horse"),
     ("spoke", "spoken", "words"),
 ];
 
@@ -252,14 +251,14 @@ const COUNT_NOUNS: [&str; 8] = ["books", "friends", "questions", "problems", "ho
 const MASS_NOUNS: [&str; 8] = ["water", "money", "food", "time", "power", "help", "trouble", "information"];
 
 const TRANSITIVE_PAST: [&str; 8] = ["found", "bought", "built", "carried", "made", "used", "wanted", "brought"];
-const INTRANSITIVE_PAST: [&str; 8] = ["slept", "arrived", "lived", "smiled", "laughed", "waited", "stayed", "went"];
+const INTRANSITIVE_PAST: [&str; 8] = ["slept", "arrived", "lived", "waited", "stayed", "went", "came", "died"];
 
 const MEETING: [&str; 6] = ["saw", "met", "helped", "found", "followed", "called"];
 const FINDING: [&str; 6] = ["saw", "found", "wanted", "remembered", "bought", "liked"];
-const ACTING: [&str; 6] = ["saw", "hurt", "helped", "blamed", "found", "protected"];
+const ACTING: [&str; 6] = ["saw", "hurt", "helped", "saved", "found", "protected"];
 const HAVING: [&str; 5] = ["had", "found", "needed", "wanted", "got"];
 const DEGREES: [&str; 3] = ["so", "too", "very"];
-const ADJECTIVES: [&str; 8] = ["happy", "tired", "young", "old", "hungry", "ready", "strong", "afraid"];
+const ADJECTIVES: [&str; 8] = ["happy", "tired", "young", "old", "wrong", "ready", "strong", "afraid"];
 const PREPOSITIONS: [&str; 5] = ["near", "behind", "beside", "with", "by"];
 const TIMES: [&str; 6] = ["yesterday", "last night", "last year", "after the war", "that day", "in the end"];
 const PLACES: [&str; 9] = [
@@ -275,6 +274,7 @@ const PLACES: [&str; 9] = [
 ];
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn every_paradigm_has_its_share_and_no_pair_twice() {
+    fn every_paradigm_has_its_share_and_no_sentence_twice() {
         let pairs = minimal_pairs(300, 7);
         assert_eq!(pairs.len(), 300 * PARADIGMS.len());
         for (name, _) in PARADIGMS {
@@ -322,6 +322,16 @@ mod tests {
     }
 
     #[test]
+    fn agreement_with_the_nearest_noun_is_chance() {
+        let pairs = minimal_pairs(40, 0).into_iter().filter(|(name, _)| name.starts_with("subject_verb_across"));
+        let rest = |sentence: String| sentence.split_once(" the ").unwrap().1.to_owned();
+        let (mut right, mut wrong): (Vec<_>, Vec<_>) = pairs.map(|(_, pair)| (rest(pair.good), rest(pair.bad))).unzip();
+        right.sort();
+        wrong.sort();
+        assert_eq!(right, wrong);
+    }
+
+    #[test]
     fn pairs_depend_on_the_seed_alone_and_grow_at_the_end() {
         assert_eq!(minimal_pairs(40, 5), minimal_pairs(40, 5));
         assert_ne!(minimal_pairs(40, 5), minimal_pairs(40, 6));
@@ -334,13 +344,31 @@ mod tests {
         let pairs = minimal_pairs(5000, 0);
         assert!(pairs.len() < 5000 * PARADIGMS.len());
         let least = PARADIGMS.map(|(name, _)| pairs.iter().filter(|pair| pair.0 == name).count());
-        assert!(least.iter().all(|&count| count > 1000), "{least:?}");
+        assert!(least.iter().all(|&count| count > 500), "{least:?}");
     }
 
     #[test]
     fn the_first_pairs_stay_as_they_are() {
         let pairs = minimal_pairs(2, 0);
-        let lines: Vec<String> = pairs.iter().map(|(name, pair)| format!("{name}: {} | {}\n", pair.good, pair.bad)).collect();
-        expect_test::expect![[""]].assert_eq(&lines.concat());
+        let lines: Vec<String> =
+            pairs.iter().map(|(name, pair)| format!("{name}: {} | {}\n", pair.good, pair.bad)).collect();
+        expect_test::expect![[r#"
+            subject_verb: The farmer waits at the school. | The farmer wait at the school.
+            subject_verb: The farmers wait at the school. | The farmers waits at the school.
+            subject_verb_across_phrase: The leader beside the players stands in the city. | The leader beside the players stand in the city.
+            subject_verb_across_phrase: The leaders beside the players stand in the city. | The leaders beside the players stands in the city.
+            subject_verb_across_clause: The woman who saw the students was strong. | The woman who saw the students were strong.
+            subject_verb_across_clause: The women who saw the students were strong. | The women who saw the students was strong.
+            determiner_noun: The dog saw another picture yesterday. | The dog saw another pictures yesterday.
+            determiner_noun: The dog saw several pictures yesterday. | The dog saw several picture yesterday.
+            reflexive: The soldiers saved themselves after the war. | The soldiers saved herself after the war.
+            reflexive: The woman saved herself after the war. | The woman saved themselves after the war.
+            past_participle: The sister gave the answer that day. | The sister given the answer that day.
+            past_participle: The sister had given the answer that day. | The sister had gave the answer that day.
+            quantifier: The dog had so many problems last year. | The dog had so many food last year.
+            quantifier: The dog had so much food last year. | The dog had so much problems last year.
+            transitivity: The worker found the ball. | The worker went the ball.
+            transitivity: The worker went in the park. | The worker found in the park.
+        "#]].assert_eq(&lines.concat());
     }
 }

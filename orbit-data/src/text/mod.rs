@@ -5,6 +5,7 @@
 
 mod blimp;
 mod choices;
+mod grammar;
 mod source;
 
 use std::io::Read;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::input;
 use crate::{Error, Result};
 
+pub use self::grammar::minimal_pairs;
 pub use self::source::{Form, TextSource};
 
 /// A question whose answer is one of several continuations.
@@ -110,6 +112,16 @@ impl TextTask {
         input::open(&self.path)?.read_to_string(&mut text).map_err(|source| Error::io(&self.path, source))?;
         Ok(text)
     }
+}
+
+/// Six pieces of plain English prose, of 1,800 words in all, written for orbit, so that no model has been trained on them.
+pub const PASSAGE: &str = include_str!("passage.txt");
+
+/// The suites that need no file, each with its name: `grammar`, forty [`minimal_pairs`] a paradigm, and `passage`, the
+/// perplexity of [`PASSAGE`].
+pub fn embedded() -> Vec<(String, Tasks)> {
+    let pairs = minimal_pairs(40, 0).into_iter().map(|(_, pair)| pair).collect();
+    vec![("grammar".to_owned(), Tasks::MinimalPairs(pairs)), ("passage".to_owned(), Tasks::Passage(PASSAGE.to_owned()))]
 }
 
 impl Tasks {

@@ -94,6 +94,16 @@ fn the_first_of_equal_choices_wins() {
 }
 
 #[test]
+fn the_embedded_suites_need_no_file() {
+    let suites = embedded();
+    let names: Vec<&str> = suites.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["grammar", "passage"]);
+    assert_eq!((suites[0].1.len(), suites[0].1.chance()), (320, Some(0.5)));
+    assert!(PASSAGE.is_ascii() && (1700..1900).contains(&PASSAGE.split_whitespace().count()));
+    assert_eq!(suites, embedded());
+}
+
+#[test]
 #[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn the_public_suites_have_the_published_sizes() {
     let fallback = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zip::ZipArchive;
@@ -29,7 +30,7 @@ use crate::{Error, Result};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextSource {
     /// The file, plain, `.gz` or `.bz2`, relative to the folder given to [`TextSource::documents`].
@@ -42,7 +43,7 @@ pub struct TextSource {
 }
 
 /// How the documents lie in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Form {
     /// The file is one document.
@@ -130,7 +131,8 @@ fn plain(path: &Path) -> Result<String> {
 fn members(path: &Path, kept: &mut Kept) -> Result<()> {
     let archive = |source: ZipError| Error::file(path, source.to_string());
     let mut zip = ZipArchive::new(BufReader::new(input::file(path)?)).map_err(archive)?;
-    let mut names = zip.file_names().map(|name| name.map(String::from)).collect::<Result<Vec<_>, _>>().map_err(archive)?;
+    let mut names =
+        zip.file_names().map(|name| name.map(String::from)).collect::<Result<Vec<_>, _>>().map_err(archive)?;
     names.sort();
     for name in names {
         if !name.ends_with(".txt") {

@@ -43,8 +43,12 @@ fn the_text_members_of_a_zip_are_documents() {
     let dir = tempfile::tempdir().unwrap();
     let mut zip = ZipWriter::new(File::create(dir.path().join("a.zip")).unwrap());
     zip.add_directory("a", SimpleFileOptions::default()).unwrap();
-    let members: [(&str, &[u8]); 4] =
-        [("a/2.txt", b"caf\xE9"), ("a/1.txt", "café au lait".as_bytes()), ("a/README", b"no"), ("a/3.txt", b"caf\xE9 ")];
+    let members: [(&str, &[u8]); 4] = [
+        ("a/2.txt", b"caf\xE9"),
+        ("a/1.txt", "café au lait".as_bytes()),
+        ("a/README", b"no"),
+        ("a/3.txt", b"caf\xE9 "),
+    ];
     for (name, text) in members {
         zip.start_file(name, SimpleFileOptions::default()).unwrap();
         zip.write_all(text).unwrap();

@@ -1,0 +1,264 @@
+//! One fine-tuning, from a run file to a report: what `train`, `resume` and `quickstart` share.
+//!
+//! ```text
+//! DIR/run.toml         the run with every default spelled out and every path absolute
+//!     untouched.json   the model's language before training, item by item
+//!     metrics.jsonl    a line a step
+//!     checkpoints/     what `orbit resume` goes on from
+//!     model/           the result, as a Hugging Face directory
+//!     report.json, report.html
+//! ```
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use orbit_core::{Entry, Fit};
+use orbit_data::chat::ChatTemplate;
+use orbit_data::example::NextItems;
+use orbit_models::weights::Dtype;
+use orbit_models::{Decoder, Extension};
+use orbit_regularizers::{HookEntry, Metric as DriftMetric, Use};
+use sha2::{Digest, Sha256};
+
+use crate::config::RunFile;
+use crate::language::{self, SuiteResult};
+use crate::pipeline::{Base, Job};
+use crate::progress::Progress;
+use crate::report::{self, Report, Run};
+use crate::training::{self, Ending, Feed, Metrics, Rhythm};
+use crate::{machine, retrieval, usage};
+
+const RUN_FILE: &str = "run.toml";
+const UNTOUCHED: &str = "untouched.json";
+
+/// Whether a run begins or goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    Fresh,
+    FromCheckpoint,
+}
+
+/// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
+pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> {
+    if dir.join(RUN_FILE).exists() {
+        if !overwrite {
+            return Err(usage::Usage::new(format!(
+                "{} has a run already: go on with `orbit resume`, or give --overwrite",
+                dir.display()
+            ))
+            .into());
+        }
+        for folder in ["checkpoints", "model"].map(|name| dir.join(name)).iter().filter(|folder| folder.exists()) {
+            fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        for file in ["metrics.jsonl", UNTOUCHED, "report.json", "report.html"].map(|name| dir.join(name)) {
+            if file.exists() {
+                fs::remove_file(&file).with_context(|| file.display().to_string())?;
+            }
+        }
+    }
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let path = dir.join(RUN_FILE);
+    fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
+}
+
+/// The run of a run directory.
+pub(crate) fn read(dir: &Path) -> Result<RunFile> {
+    RunFile::read(&dir.join(RUN_FILE))
+}
+
+/// Trains and measures as `run`, whose paths are absolute, says. `None` when somebody stopped it, with the state saved.
+pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Result<Option<Report>> {
+    let started = SystemTime::now();
+    let device = orbit_core::device(&run.device)?;
+    let base = Base::open(&run.model.path, &device)?;
+    let job = Job::new(run, &base)?;
+    let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?;
+    let before = untouched(run, dir, &base, suites.as_deref(), quiet)?;
+
+    let mut fit = fit(run, &base, &job)?;
+    // The training step changes weights in place; the base model would keep a second copy alive.
+    let Base { chat, model, .. } = base;
+    drop(model);
+    if start == Start::FromCheckpoint {
+        let Some(latest) = training::checkpoints(dir)?.pop() else {
+            bail!("{} has no checkpoint to go on from", dir.display());
+        };
+        fit.load(&latest)?;
+    }
+    let origin = fit.origin_digest();
+    training::listen_for_stop()?;
+    let rhythm = Rhythm {
+        drift_every: run.train.drift_every,
+        save_every: run.train.save_every,
+        keep: run.train.keep,
+    };
+    let mut progress = Progress::new(&run.name, fit.steps(), run.train.steps, quiet);
+    let ending = training::run(&mut fit, run.train.steps, dir, &rhythm, &mut progress)?;
+    progress.finish();
+    if ending == Ending::Stopped {
+        return Ok(None);
+    }
+    let drift = fit.drift();
+    let model = fit.model();
+    drop(fit);
+    save_model(&model, &job, origin.clone(), &chat, dir)?;
+
+    let text = run.evaluate.text.as_ref().zip(suites.as_deref());
+    let text = text.map(|(config, suites)| {
+        let results = language::measure(&model, &job.vocabulary, suites, config.batch_tokens, quiet)?;
+        Ok::<_, anyhow::Error>(language::summary(&results, before.as_deref()))
+    });
+    let text = text.transpose()?;
+    let recommended = run.evaluate.retrieval.as_ref();
+    let recommended = recommended.map(|config| retrieval::measure(&model, &job, config, quiet)).transpose()?;
+    let metrics = training::read_metrics(dir)?;
+    let report = Report {
+        format: Report::FORMAT,
+        title: run.name.clone(),
+        command: command(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: option_env!("ORBIT_COMMIT").map(str::to_owned),
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        machine: machine::describe(),
+        device: run.device.clone(),
+        seed: run.seed,
+        data: job.corpus.digest(),
+        model: origin,
+        config: config_digest(run)?,
+        baselines: run.evaluate.retrieval.as_ref().map(|config| retrieval::baselines(&job, config)),
+        untouched: before.as_ref().map(|before| report::Evaluation {
+            retrieval: None,
+            text: Some(language::summary(before, Some(before))),
+        }),
+        runs: vec![summary(run, &metrics, drift, recommended, text)],
+    };
+    report.save(dir)?;
+    Ok(Some(report))
+}
+
+fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<Decoder, Feed<NextItems>>> {
+    let model = base.model.clone().with_new_tokens(job.vocabulary.new_tokens(), run.seed);
+    let hooks = run.hooks.iter().map(entry).collect();
+    let feed = Feed(job.loader(run)?);
+    Ok(Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?)
+}
+
+fn entry(hook: &HookEntry) -> Entry {
+    Entry { hook: hook.r#use.build(), only: hook.only.clone(), every: hook.every.get() }
+}
+
+/// The model's language before training: measured once a run directory.
+fn untouched(
+    run: &RunFile,
+    dir: &Path,
+    base: &Base,
+    suites: Option<&[language::Suite]>,
+    quiet: bool,
+) -> Result<Option<Vec<SuiteResult>>> {
+    let (Some(config), Some(suites), true) = (&run.evaluate.text, suites, run.evaluate.untouched) else {
+        return Ok(None);
+    };
+    let path = dir.join(UNTOUCHED);
+    if path.exists() {
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        return Ok(Some(serde_json::from_str(&text).with_context(|| path.display().to_string())?));
+    }
+    let results = language::measure(&base.model, &base.vocabulary()?, suites, config.batch_tokens, quiet)?;
+    let partial = path.with_extension("partial");
+    fs::write(&partial, serde_json::to_vec(&results)?).with_context(|| partial.display().to_string())?;
+    fs::rename(&partial, &path).with_context(|| path.display().to_string())?;
+    Ok(Some(results))
+}
+
+/// Writes the model beside its place and renames it, so that a directory called `model` is whole.
+fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
+    let (place, partial) = (dir.join("model"), dir.join("model.partial"));
+    for old in [&place, &partial] {
+        if old.exists() {
+            fs::remove_dir_all(old).with_context(|| old.display().to_string())?;
+        }
+    }
+    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
+    let about =
+        Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
+    orbit_models::save(model, &partial, Dtype::F32, &about)?;
+    job.vocabulary.save(&partial)?;
+    chat.save(&partial)?;
+    job.ids.save(&partial.join("semantic_ids.json"))?;
+    fs::rename(&partial, &place).with_context(|| place.display().to_string())
+}
+
+fn summary(
+    run: &RunFile,
+    metrics: &[Metrics],
+    drift: orbit_core::Drift,
+    retrieval: Option<report::Retrieval>,
+    text: Option<report::Text>,
+) -> Run {
+    let seconds: f64 = metrics.iter().map(|line| line.step.seconds).sum();
+    let tokens: usize = metrics.iter().map(|line| line.step.tokens).sum();
+    let padding: usize = metrics.iter().map(|line| line.step.padding).sum();
+    Run {
+        name: run.name.clone(),
+        hooks: run.hooks.iter().map(|entry| entry.r#use.build().name().to_owned()).collect(),
+        steps: metrics.len() as u64,
+        retrieval,
+        text,
+        drift: report::Drift { l2: drift.l2, flips: drift.flips },
+        max_drift: run.hooks.iter().find_map(limit),
+        merges: metrics.iter().map(merges).sum(),
+        tokens_per_second: Some(tokens as f64 / seconds).filter(|rate| rate.is_finite()),
+        seconds,
+        peak_memory_bytes: machine::peak_memory_bytes(),
+        padding_share: Some(padding as f64 / (padding + tokens).max(1) as f64),
+        dtip: None,
+        history: report::downsample(&metrics.iter().map(point).collect::<Vec<_>>(), 400),
+    }
+}
+
+fn point(line: &Metrics) -> report::Point {
+    let drift = line.drift.map(|drift| report::Drift { l2: drift.l2, flips: drift.flips });
+    report::Point { step: line.step.step, loss: line.step.loss, drift, merges: merges(line) }
+}
+
+/// How often hooks merged the weights with the original in a step.
+fn merges(line: &Metrics) -> u64 {
+    let merges = line.step.log.iter().filter(|(key, _)| key.ends_with(".merges"));
+    merges.map(|(_, count)| *count as u64).sum()
+}
+
+fn limit(entry: &HookEntry) -> Option<report::MaxDrift> {
+    match &entry.r#use {
+        Use::Orbit(orbit) => Some(report::MaxDrift {
+            metric: match orbit.metric {
+                DriftMetric::Flips => report::DriftMetric::Flips,
+                DriftMetric::L2 => report::DriftMetric::L2,
+            },
+            value: orbit.max_drift,
+        }),
+        Use::Ball(ball) if !ball.per_parameter => {
+            Some(report::MaxDrift { metric: report::DriftMetric::L2, value: ball.radius })
+        }
+        _ => None,
+    }
+}
+
+/// A digest of everything that a run is, but for where its files lie on this machine.
+fn config_digest(run: &RunFile) -> Result<String> {
+    let mut run = run.clone();
+    for path in run.data_paths() {
+        *path = path.file_name().unwrap_or_default().into();
+    }
+    run.model.path = run.model.path.file_name().unwrap_or_default().into();
+    let digest = Sha256::digest(run.to_toml()?);
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The command line, with the program's name in place of its path.
+fn command() -> String {
+    let arguments = std::env::args().skip(1);
+    std::iter::once("orbit".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,255 @@
+//! Language ability: suites scored by log-likelihood, as lm-evaluation-harness does it, and what of it is left.
+
+use anyhow::{Context, Result};
+use orbit_core::score::{Choices, choices, windows};
+use orbit_data::Vocabulary;
+use orbit_data::statistics::{bootstrap, log_retention, retention, unigram_perplexity};
+use orbit_data::text::{self, MinimalPair, MultipleChoice, Tasks};
+use orbit_models::Decoder;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Text as TextConfig;
+use crate::pipeline::first_token;
+use crate::progress::Progress;
+use crate::report;
+
+/// Tokens a window of running text, where the model has room for them.
+const WINDOW: usize = 1024;
+const RESAMPLES: usize = 1000;
+/// Of the bootstrap: the same for every run, so that intervals can be compared.
+const SEED: u64 = 0;
+
+/// A suite ready to be scored.
+pub(crate) struct Suite {
+    name: String,
+    tasks: Tasks,
+    /// Running text: tokens to score.
+    limit: Option<usize>,
+    /// Whether the usual figure is the one normalised by length.
+    normalised: bool,
+}
+
+/// What one suite came to, item by item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SuiteResult {
+    pub(crate) name: String,
+    pub(crate) metric: Metric,
+    pub(crate) chance: f64,
+    /// An entry a question, pair or window.
+    pub(crate) items: Vec<Item>,
+    /// Multiple choice: the share of right answers without normalisation, and with it.
+    pub(crate) accuracies: Option<[f64; 2]>,
+}
+
+/// What a suite's score is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Metric {
+    Acc,
+    AccNorm,
+    Perplexity,
+}
+
+/// A sum and what it is divided by: right answers of one, or −log-likelihood of so many tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Item(pub(crate) f64, pub(crate) f64);
+
+impl Metric {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Acc => "acc",
+            Self::AccNorm => "acc_norm",
+            Self::Perplexity => "perplexity",
+        }
+    }
+
+    fn score(self, items: impl Iterator<Item = Item>) -> f64 {
+        let (sum, weight) = items.fold((0.0, 0.0), |(sum, weight), item| (sum + item.0, weight + item.1));
+        if self == Self::Perplexity { (sum / weight).exp() } else { sum / weight }
+    }
+
+    fn retention(self, score: f64, before: f64, chance: f64) -> Option<f64> {
+        if self == Self::Perplexity { log_retention(score, before, chance) } else { retention(score, before, chance) }
+    }
+}
+
+impl SuiteResult {
+    pub(crate) fn score(&self) -> f64 {
+        self.metric.score(self.items.iter().copied())
+    }
+
+    fn resampled(&self, drawn: &[usize]) -> f64 {
+        self.metric.score(drawn.iter().map(|&at| self.items[at]))
+    }
+
+    pub(crate) fn interval(&self) -> Option<[f64; 2]> {
+        let interval = bootstrap(&[self.items.len()], RESAMPLES, SEED, |drawn| Some(self.resampled(&drawn[0])))?;
+        Some([interval.low, interval.high])
+    }
+}
+
+/// Reads the suites that a run names.
+pub(crate) fn suites(config: &TextConfig) -> Result<Vec<Suite>> {
+    let mut suites = Vec::new();
+    if config.embedded {
+        for (name, tasks) in text::embedded() {
+            suites.push(Suite { name, tasks, limit: None, normalised: false });
+        }
+    }
+    for task in &config.tasks {
+        // The figures that are usually quoted: HellaSwag and ARC-Challenge have endings of very different lengths.
+        let normalised = task.kind == text::Suite::Hellaswag || task.name.contains("challenge");
+        suites.push(Suite { name: task.name.clone(), tasks: task.read()?, limit: task.limit, normalised });
+    }
+    Ok(suites)
+}
+
+/// Scores every suite. The model's new tokens take part, as they do when it is used.
+pub(crate) fn measure(
+    model: &Decoder,
+    vocabulary: &Vocabulary,
+    suites: &[Suite],
+    batch_tokens: usize,
+    quiet: bool,
+) -> Result<Vec<SuiteResult>> {
+    let total: usize = suites.iter().map(|suite| suite.items()).sum();
+    let mut progress = Progress::new("language", 0, total as u64, quiet);
+    let mut done = 0;
+    let mut scorer = Scorer {
+        model,
+        vocabulary,
+        batch_tokens,
+        tick: &mut |items| {
+            done += items as u64;
+            progress.set(done, &[]);
+        },
+    };
+    let results = suites.iter().map(|suite| scorer.suite(suite).with_context(|| format!("suite {}", suite.name)));
+    let results = results.collect::<Result<Vec<_>>>()?;
+    progress.finish();
+    Ok(results)
+}
+
+impl Suite {
+    /// Roughly how much there is to do.
+    fn items(&self) -> usize {
+        match &self.tasks {
+            Tasks::Passage(text) => self.limit.unwrap_or(text.len() / 4) / WINDOW + 1,
+            tasks => tasks.len(),
+        }
+    }
+}
+
+struct Scorer<'a> {
+    model: &'a Decoder,
+    vocabulary: &'a Vocabulary,
+    batch_tokens: usize,
+    tick: &'a mut dyn FnMut(usize),
+}
+
+impl Scorer<'_> {
+    fn suite(&mut self, suite: &Suite) -> Result<SuiteResult> {
+        match &suite.tasks {
+            Tasks::MultipleChoice(questions) => self.multiple_choice(suite, questions),
+            Tasks::MinimalPairs(pairs) => self.minimal_pairs(suite, pairs),
+            Tasks::Passage(text) => self.passage(suite, text),
+        }
+    }
+
+    fn multiple_choice(&mut self, suite: &Suite, questions: &[MultipleChoice]) -> Result<SuiteResult> {
+        let items = questions.iter().map(|question| {
+            let continuations = question.choices.iter().map(|choice| self.vocabulary.encode(choice));
+            let continuations = continuations.collect::<orbit_data::Result<_>>()?;
+            Ok(Choices { context: self.vocabulary.encode(&question.context)?, continuations })
+        });
+        let items = items.collect::<Result<Vec<_>>>()?;
+        let scores = choices(self.model, &items, self.batch_tokens, self.tick)?;
+        let right: Vec<[bool; 2]> = questions
+            .iter()
+            .zip(&scores)
+            .map(|(question, scores)| {
+                let (raw, normalised) = text::score_choices(scores, &question.lengths());
+                [raw == question.gold, normalised == question.gold]
+            })
+            .collect();
+        let share = |which: usize| right.iter().filter(|right| right[which]).count() as f64 / right.len() as f64;
+        Ok(SuiteResult {
+            name: suite.name.clone(),
+            metric: if suite.normalised { Metric::AccNorm } else { Metric::Acc },
+            chance: suite.tasks.chance().unwrap_or(0.0),
+            items: right.iter().map(|right| hit(right[usize::from(suite.normalised)])).collect(),
+            accuracies: Some([share(0), share(1)]),
+        })
+    }
+
+    /// A sentence's likelihood is that of all its tokens behind the model's first token.
+    fn minimal_pairs(&mut self, suite: &Suite, pairs: &[MinimalPair]) -> Result<SuiteResult> {
+        let first = first_token(self.model.config());
+        let items = pairs.iter().map(|pair| {
+            let continuations = vec![self.vocabulary.encode(&pair.good)?, self.vocabulary.encode(&pair.bad)?];
+            Ok(Choices { context: vec![first], continuations })
+        });
+        let scores = choices(self.model, &items.collect::<Result<Vec<_>>>()?, self.batch_tokens, self.tick)?;
+        Ok(SuiteResult {
+            name: suite.name.clone(),
+            metric: Metric::Acc,
+            chance: 0.5,
+            items: scores.iter().map(|scores| hit(scores[0] > scores[1])).collect(),
+            accuracies: None,
+        })
+    }
+
+    fn passage(&mut self, suite: &Suite, text: &str) -> Result<SuiteResult> {
+        let window = WINDOW.min(self.model.config().max_position_embeddings);
+        let mut tokens = self.vocabulary.encode(text)?;
+        if let Some(limit) = suite.limit {
+            // A window of n tokens scores n − 1.
+            tokens.truncate(limit + limit.div_ceil(window - 1));
+        }
+        let scored = windows(self.model, &tokens, window, self.tick);
+        Ok(SuiteResult {
+            name: suite.name.clone(),
+            metric: Metric::Perplexity,
+            chance: unigram_perplexity(&tokens),
+            items: scored.into_iter().map(|(sum, count)| Item(sum, count as f64)).collect(),
+            accuracies: None,
+        })
+    }
+}
+
+fn hit(right: bool) -> Item {
+    Item(f64::from(u8::from(right)), 1.0)
+}
+
+/// The results as a report shows them, beside those of the model before training.
+pub(crate) fn summary(results: &[SuiteResult], before: Option<&[SuiteResult]>) -> report::Text {
+    let reference = |name: &str| before?.iter().find(|suite| suite.name == name).map(SuiteResult::score);
+    let kept = |suite: &SuiteResult, score: f64| suite.metric.retention(score, reference(&suite.name)?, suite.chance);
+    let suites = results.iter().map(|suite| {
+        let score = report::SuiteScore {
+            score: suite.score(),
+            chance: suite.chance,
+            retention: kept(suite, suite.score()),
+            ci: suite.interval(),
+            metric: suite.metric.name().into(),
+            items: suite.items.len() as u64,
+        };
+        (suite.name.clone(), score)
+    });
+    let accuracies = results.iter().filter(|suite| suite.metric != Metric::Perplexity).map(SuiteResult::score);
+    let sizes: Vec<usize> = results.iter().map(|suite| suite.items.len()).collect();
+    let interval = bootstrap(&sizes, RESAMPLES, SEED, |drawn| {
+        mean(results.iter().zip(drawn).filter_map(|(suite, drawn)| kept(suite, suite.resampled(drawn))))
+    });
+    report::Text {
+        suites: suites.collect(),
+        mean: mean(accuracies),
+        retention: mean(results.iter().filter_map(|suite| kept(suite, suite.score()))),
+        ci: interval.map(|interval| [interval.low, interval.high]).filter(|_| before.is_some()),
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}

@@ -1,0 +1,138 @@
+//! The path of the data: from the files that a run names to a model and its examples.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use orbit_core::Model;
+use orbit_data::chat::ChatTemplate;
+use orbit_data::example::{NextItem, NextItems};
+use orbit_data::{Corpus, ItemEmbeddings, Loader, SemanticIds, Split, Trie, Vocabulary};
+use orbit_models::{Decoder, DecoderConfig, gguf};
+use orbit_models::generate::Constraint;
+use tokenizers::Tokenizer;
+use burn::tensor::Device;
+
+use crate::config::{RunFile, Source};
+
+/// A model as it was published, with what it speaks.
+pub(crate) struct Base {
+    pub(crate) model: Decoder,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) chat: ChatTemplate,
+}
+
+impl Base {
+    /// Opens a Hugging Face directory or a GGUF file.
+    pub(crate) fn open(path: &Path, device: &Device) -> Result<Self> {
+        if path.is_file() {
+            return Self::open_gguf(path, device);
+        }
+        let file = path.join("tokenizer.json");
+        let tokenizer = Tokenizer::from_file(&file).map_err(|e| anyhow!("{}: {e}", file.display()))?;
+        Ok(Self { model: orbit_models::load(path, device)?, tokenizer, chat: ChatTemplate::read(path)? })
+    }
+
+    fn open_gguf(path: &Path, device: &Device) -> Result<Self> {
+        let file = gguf::read(path)?;
+        let tokenizer = serde_json::to_vec(&file.tokenizer)?;
+        let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        let config = file.tokenizer_config.as_object().cloned().unwrap_or_default();
+        let model = orbit_models::from_weights(file.config, file.weights, path, device)?;
+        Ok(Self { model, tokenizer, chat: ChatTemplate::from_config(config)? })
+    }
+
+    /// The words of the model alone, without semantic IDs.
+    pub(crate) fn vocabulary(&self) -> Result<Vocabulary> {
+        Ok(Vocabulary::new(self.tokenizer.clone(), u32::try_from(self.model.base_vocabulary())?, &[])?)
+    }
+}
+
+/// Where a text begins, for sentences that are scored whole: the model's first token, or else its last.
+pub(crate) fn first_token(config: &DecoderConfig) -> u32 {
+    config.bos_token_id.or_else(|| config.eos_token_ids.first().copied()).unwrap_or(0)
+}
+
+/// The job: items with their IDs, and how the model speaks of them.
+pub(crate) struct Job {
+    pub(crate) corpus: Corpus,
+    pub(crate) ids: SemanticIds,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) form: NextItem,
+}
+
+impl Job {
+    pub(crate) fn new(run: &RunFile, base: &Base) -> Result<Self> {
+        let (corpus, embeddings) = read_corpus(run)?;
+        let ids = semantic_ids(run, &corpus, embeddings)?;
+        let rows = u32::try_from(base.model.base_vocabulary())?;
+        let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
+        let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
+        let form = NextItem::new(&base.chat, &vocabulary, &codes, run.examples.max_history)?;
+        Ok(Self { corpus, ids, vocabulary, form })
+    }
+
+    /// Every training position of every user as an example, in seeded order.
+    pub(crate) fn loader(&self, run: &RunFile) -> Result<Loader<NextItems>> {
+        let split = Split::leave_one_out(&self.corpus);
+        let examples = NextItems::new(self.form.clone(), split.users().iter().map(|user| user.train()))?;
+        Ok(Loader::new(examples, run.train.batch, run.train.micro_batch(), run.seed)?)
+    }
+
+    /// The sequences that a recommendation may be.
+    pub(crate) fn valid_ids(&self) -> Result<ValidIds> {
+        let sequences: Vec<Vec<u32>> =
+            self.ids.iter().map(|codes| self.vocabulary.sid(codes)).collect::<orbit_data::Result<_>>()?;
+        Ok(ValidIds(Trie::new(sequences.iter().map(Vec::as_slice))?))
+    }
+}
+
+/// The corpus of a run, and embeddings where it has them. Says how many rows were skipped, and why the first was.
+pub(crate) fn read_corpus(run: &RunFile) -> Result<(Corpus, Option<ItemEmbeddings>)> {
+    let source = run.corpus.source().map_err(anyhow::Error::from)?;
+    let (corpus, report) = match source {
+        Source::Generated(catalogue) => {
+            let (corpus, embeddings) = catalogue.generate();
+            return Ok((corpus, Some(embeddings)));
+        }
+        Source::Sequences(sequences, items) => Corpus::read_sequences(sequences, items, run.corpus.on_bad_row)?,
+        Source::Interactions(interactions, items) => Corpus::read_jsonl(interactions, items, run.corpus.on_bad_row)?,
+    };
+    if let Some(first) = &report.first {
+        tracing::warn!("{} of {} rows were skipped; the first: {first}", report.skipped, report.rows);
+    }
+    let embeddings = run.corpus.embeddings.as_ref().map(|path| ItemEmbeddings::read_npy(path, corpus.items.len()));
+    Ok((corpus, embeddings.transpose()?))
+}
+
+/// The IDs of a run: read from its file, or made from its embeddings.
+pub(crate) fn semantic_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
+    let ids = match &run.semantic_ids.file {
+        Some(file) => SemanticIds::load(file)?,
+        None => {
+            let embeddings = embeddings.context("corpus.embeddings is missing: semantic IDs are made from it")?;
+            SemanticIds::assign(&embeddings, &run.semantic_ids.method())?
+        }
+    };
+    if ids.len() != corpus.items.len() {
+        return Err(anyhow!("there are semantic IDs of {} items, but {} items", ids.len(), corpus.items.len()));
+    }
+    for warning in ids.health().warnings() {
+        tracing::warn!("semantic IDs: {warning}");
+    }
+    Ok(ids)
+}
+
+/// A [`Trie`] as decoding wants it.
+pub(crate) struct ValidIds(Trie);
+
+impl Constraint for ValidIds {
+    fn root(&self) -> u32 {
+        self.0.root()
+    }
+    fn children(&self, node: u32) -> (&[u32], u32) {
+        self.0.children(node)
+    }
+    fn item(&self, node: u32) -> Option<u32> {
+        self.0.item(node)
+    }
+}

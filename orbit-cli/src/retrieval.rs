@@ -1,0 +1,80 @@
+//! The new job: recommending the next item, over the full catalogue.
+
+use anyhow::Result;
+use orbit_data::baseline::{Popularity, Transitions};
+use orbit_data::retrieval::{Ranks, RetrievalScores};
+use orbit_data::Split;
+use orbit_models::Decoder;
+use orbit_models::generate::beam_search;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::Retrieval as RetrievalConfig;
+use crate::pipeline::Job;
+use crate::progress::Progress;
+use crate::report;
+
+/// The largest cut-off that is reported.
+const CUTOFF: usize = 20;
+/// Of the choice of users and of the bootstrap: the same for every run, so that runs can be compared.
+const SEED: u64 = 0;
+
+/// Histories with the item that came next, of a fixed choice of test users.
+fn test_users<'a>(split: &Split<'a>, count: usize) -> Vec<(&'a [u32], u32)> {
+    let mut users: Vec<(&[u32], u32)> = split.users().iter().filter_map(|user| user.test()).collect();
+    users.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
+    users.truncate(count);
+    users
+}
+
+/// Recall and NDCG of the model, by beam search over the valid IDs. Nothing is left out of the catalogue.
+pub(crate) fn measure(model: &Decoder, job: &Job, config: &RetrievalConfig, quiet: bool) -> Result<report::Retrieval> {
+    let split = Split::leave_one_out(&job.corpus);
+    let mut users = test_users(&split, config.users);
+    // Prompts of like length go together; the ranks are a set.
+    users.sort_by_key(|(history, _)| history.len());
+    let valid = job.valid_ids()?;
+    let mut progress = Progress::new("retrieval", 0, users.len() as u64, quiet);
+    let mut ranks = Ranks::default();
+    for batch in users.chunks(config.batch) {
+        let prompts = batch.iter().map(|(history, _)| job.form.prompt(history)).collect::<orbit_data::Result<Vec<_>>>()?;
+        for ((_, target), ranked) in batch.iter().zip(beam_search(model, &prompts, &valid, config.beams)) {
+            let items: Vec<u32> = ranked.iter().map(|ranked| ranked.item).collect();
+            ranks.push(&items, *target);
+        }
+        progress.set(ranks.0.len() as u64, &[("recall@10", ranks.recall(10))]);
+    }
+    progress.finish();
+    Ok(scores(ranks.scores(SEED)))
+}
+
+/// What needs no model, on the same users.
+pub(crate) fn baselines(job: &Job, config: &RetrievalConfig) -> report::Baselines {
+    let split = Split::leave_one_out(&job.corpus);
+    let users = test_users(&split, config.users);
+    let (popularity, transitions) = (Popularity::fit(&split), Transitions::fit(&split));
+    let measure = |rank: &dyn Fn(&[u32]) -> Vec<u32>| {
+        let mut ranks = Ranks::default();
+        for (history, target) in &users {
+            ranks.push(&rank(history), *target);
+        }
+        scores(ranks.scores(SEED))
+    };
+    report::Baselines {
+        popularity: measure(&|history| popularity.rank(history, CUTOFF)),
+        transitions: measure(&|history| transitions.rank(history, CUTOFF)),
+    }
+}
+
+fn scores(scores: RetrievalScores) -> report::Retrieval {
+    let ends = |intervals: std::collections::BTreeMap<u32, orbit_data::statistics::Interval>| {
+        intervals.into_iter().map(|(k, interval)| (k, [interval.low, interval.high])).collect()
+    };
+    report::Retrieval {
+        recall: scores.recall,
+        ndcg: scores.ndcg,
+        users: scores.users as u64,
+        ci: report::RetrievalIntervals { recall: ends(scores.intervals.recall), ndcg: ends(scores.intervals.ndcg) },
+    }
+}

@@ -1,0 +1,286 @@
+//! Each fused operation against plain operations of burn: outputs and the gradient of every input.
+
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData, activation};
+use orbit_core::kernel::{Mask, Rope, attend, cross_entropy, log_likelihood, rms_norm, split_heads, swiglu};
+use proptest::prelude::*;
+
+use crate::tiny::{flex, noise, relative_difference, tensor, values};
+
+/// An operation on flat tensors, which it gives their shapes itself.
+type Operation<'a> = &'a dyn Fn(&[Tensor<1>]) -> Tensor<1>;
+
+/// The output, and the gradients of the inputs for a fixed gradient of the output.
+fn forward_backward(operation: Operation<'_>, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let device = flex().autodiff();
+    let leaves: Vec<Tensor<1>> = inputs.iter().map(|entries| tensor(entries, &device).require_grad()).collect();
+    let output = operation(&leaves);
+    let probe = tensor(&noise(output.dims()[0], 99), &device);
+    let mut grads = (output.clone() * probe).sum().backward();
+    let gradients = leaves.iter().map(|leaf| values(leaf.grad_remove(&mut grads).unwrap()));
+    std::iter::once(values(output.inner())).chain(gradients).collect()
+}
+
+/// Inputs of the given lengths.
+fn drawn<const N: usize>(lengths: [usize; N], seed: u32) -> Vec<Vec<f32>> {
+    lengths.into_iter().zip(seed..).map(|(length, seed)| noise(length, seed)).collect()
+}
+
+fn agree(fused: Operation<'_>, composed: Operation<'_>, inputs: &[Vec<f32>]) -> Result<(), TestCaseError> {
+    let (found, expected) = (forward_backward(fused, inputs), forward_backward(composed, inputs));
+    for (which, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let difference = relative_difference(found, expected);
+        let l = expected.iter().fold(0f32, |a, b| a.max(b.abs()));prop_assert!(difference <= 1e-5, "result {which} of {l} differs by {difference}");
+    }
+    Ok(())
+}
+
+fn plain_rope(x: Tensor<4>, positions: &[u32], base: f64) -> Tensor<4> {
+    let [rows, _, width, k] = x.dims();
+    let half = k / 2;
+    let angle = |i: usize| f64::from(positions[i / half]) * base.powf(-2.0 * (i % half) as f64 / k as f64);
+    let table = |f: fn(f64) -> f64| {
+        let entries: Vec<f32> = (0..rows * width * half).map(|i| f(angle(i)) as f32).collect();
+        Tensor::<4>::from_data(TensorData::new(entries, [rows, 1, width, half]), &x.device())
+    };
+    let (cos, sin) = (table(f64::cos), table(f64::sin));
+    let (low, high) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
+    let turned = low.clone() * cos.clone() - high.clone() * sin.clone();
+    Tensor::cat(vec![turned, low * sin + high * cos], 3)
+}
+
+/// Extents of one attention call.
+#[derive(Clone, Copy, Debug)]
+struct Heads {
+    rows: usize,
+    groups: usize,
+    shared: usize,
+    width: usize,
+    past: usize,
+    k: usize,
+}
+
+impl Heads {
+    fn seen(&self) -> usize {
+        self.past + self.width
+    }
+    fn inputs(&self, seed: u32) -> Vec<Vec<f32>> {
+        let keys = self.rows * self.groups * self.seen() * self.k;
+        drawn([self.rows * self.groups * self.shared * self.width * self.k, keys, keys], seed)
+    }
+    fn shaped(&self, inputs: &[Tensor<1>]) -> [Tensor<4>; 3] {
+        let (queries, keys) = ([self.rows, self.groups * self.shared, self.width, self.k], self.key_shape());
+        let [q, k, v] = inputs else { unreachable!() };
+        [q.clone().reshape(queries), k.clone().reshape(keys), v.clone().reshape(keys)]
+    }
+    fn key_shape(&self) -> [usize; 4] {
+        [self.rows, self.groups, self.seen(), self.k]
+    }
+    fn fused(&self, inputs: &[Tensor<1>], mask: &Mask) -> Tensor<1> {
+        let [q, k, v] = self.shaped(inputs);
+        attend(q, k, v, mask).reshape([-1])
+    }
+    /// With keys and values repeated for every head, as in the first implementations.
+    fn composed(&self, inputs: &[Tensor<1>], visible: &dyn Fn(usize, usize, usize) -> bool) -> Tensor<1> {
+        let Self { rows, groups, shared, width, k, .. } = *self;
+        let [q, keys, v] = self.shaped(inputs);
+        let (seen, heads) = (self.seen(), groups * shared);
+        let repeated = |x: Tensor<4>| {
+            x.reshape([rows, groups, 1, seen, k]).repeat_dim(2, shared).reshape([rows, heads, seen, k])
+        };
+        let mask = additive(rows, width, seen, visible);
+        let mask = Tensor::<4>::from_data(TensorData::new(mask, [rows, 1, width, seen]), &q.device());
+        let scores = q.matmul(repeated(keys).swap_dims(2, 3)).div_scalar((k as f32).sqrt()) + mask;
+        activation::softmax(scores, 3).matmul(repeated(v)).swap_dims(1, 2).reshape([-1])
+    }
+}
+
+fn additive(rows: usize, width: usize, seen: usize, visible: &dyn Fn(usize, usize, usize) -> bool) -> Vec<f32> {
+    let entry = |i: usize| if visible(i / seen / width, i / seen % width, i % seen) { 0.0 } else { f32::NEG_INFINITY };
+    (0..rows * width * seen).map(entry).collect()
+}
+
+fn heads() -> impl Strategy<Value = Heads> {
+    (1..4usize, 1..4usize, 1..4usize, 1..20usize, 0..20usize, 1..19usize).prop_map(
+        |(rows, groups, shared, width, past, k)| Heads { rows, groups, shared, width, past, k },
+    )
+}
+
+fn gathered(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
+    let index: Vec<i32> = targets.iter().map(|&target| target as i32).collect();
+    let index = Tensor::<2, Int>::from_data(TensorData::new(index, [targets.len(), 1]), &logits.device());
+    activation::log_softmax(logits, 1).gather(1, index).reshape([-1])
+}
+
+/// A row of logits with the target of each row.
+fn targets(rows: usize, vocabulary: usize) -> Vec<u32> {
+    (0..rows).map(|row| (7 * row % vocabulary) as u32).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rms_norm_is_its_formula(rows in 1..150usize, d in 1..40usize, seed in 0..1000u32) {
+        let epsilon = 1e-5;
+        let fused = |x: &[Tensor<1>]| rms_norm(x[0].clone().reshape([rows, d]), x[1].clone(), epsilon).reshape([-1]);
+        let composed = |x: &[Tensor<1>]| {
+            let (x, weight) = (x[0].clone().reshape([rows, d]), x[1].clone().reshape([1, d]));
+            let rms: Tensor<2> = (x.clone().square().mean_dim(1) + epsilon).sqrt();
+            (x / rms * weight).reshape([-1])
+        };
+        agree(&fused, &composed, &drawn([rows * d, d], seed))?;
+    }
+
+    #[test]
+    fn swiglu_is_its_formula(length in 1..70usize, scale in prop::sample::select(vec![0.1f32, 1.0, 20.0]), seed in 0..1000u32) {
+        let shape = [1, length, 1];
+        let fused = |x: &[Tensor<1>]| swiglu(x[0].clone().reshape(shape), x[1].clone().reshape(shape)).reshape([-1]);
+        let composed = |x: &[Tensor<1>]| activation::sigmoid(x[0].clone()) * x[0].clone() * x[1].clone();
+        let mut inputs = drawn([length; 2], seed);
+        inputs[0].iter_mut().for_each(|gate| *gate *= scale);
+        agree(&fused, &composed, &inputs)?;
+    }
+
+    #[test]
+    fn split_heads_turns_each_head(
+        rows in 1..4usize, width in 1..9usize, heads in 1..4usize, half in 1..10usize, turned: bool, seed in 0..1000u32,
+    ) {
+        let (k, base) = (2 * half, 5000.0);
+        let positions: Vec<u32> = (0..rows * width).map(|i| (i as u32 * 37 + seed) % 900).collect();
+        let rope = turned.then(|| Rope::new(&positions, k, base));
+        let joined = [rows, width, heads * k];
+        let fused = |x: &[Tensor<1>]| split_heads(x[0].clone().reshape(joined), heads, rope.as_ref()).reshape([-1]);
+        let composed = |x: &[Tensor<1>]| {
+            let x = x[0].clone().reshape([rows, width, heads, k]).swap_dims(1, 2);
+            if turned { plain_rope(x, &positions, base) } else { x }.reshape([-1])
+        };
+        agree(&fused, &composed, &drawn([rows * width * heads * k], seed))?;
+    }
+
+    #[test]
+    fn attend_looks_back_only(heads in heads(), seed in 0..1000u32) {
+        let fused = |x: &[Tensor<1>]| heads.fused(x, &Mask::Causal { past: heads.past });
+        let composed = |x: &[Tensor<1>]| heads.composed(x, &|_, token, key| key <= heads.past + token);
+        agree(&fused, &composed, &heads.inputs(seed))?;
+    }
+
+    #[test]
+    fn attend_looks_where_the_mask_says(heads in heads(), seed in 0..1000usize) {
+        let visible = |row: usize, token: usize, key: usize| {
+            key == token || (seed + 5 * row + 3 * token + 11 * key) % 7 < 3
+        };
+        let mask = Mask::Additive(Arc::from(additive(heads.rows, heads.width, heads.seen(), &visible)));
+        let fused = |x: &[Tensor<1>]| heads.fused(x, &mask);
+        let composed = |x: &[Tensor<1>]| heads.composed(x, &visible);
+        agree(&fused, &composed, &heads.inputs(seed as u32))?;
+    }
+
+    #[test]
+    fn cross_entropy_is_its_formula(rows in 1..40usize, vocabulary in 1..70usize, scale in 0.01f32..2.0, seed in 0..1000u32) {
+        let targets = targets(rows, vocabulary);
+        let shape = [rows, vocabulary];
+        let fused = |x: &[Tensor<1>]| cross_entropy(x[0].clone().reshape(shape), &targets, scale);
+        let composed = |x: &[Tensor<1>]| gathered(x[0].clone().reshape(shape), &targets).sum().mul_scalar(-scale);
+        let inputs = drawn([rows * vocabulary], seed);
+        // A single token is certain: nothing is left but rounding.
+        if vocabulary > 1 {
+            agree(&fused, &composed, &inputs)?;
+        }
+        let logits = tensor(&inputs[0], &flex()).reshape(shape);
+        for (row, likelihood) in values(log_likelihood(logits.clone(), &targets)).into_iter().enumerate() {
+            let loss = values(cross_entropy(logits.clone().narrow(0, row, 1), &targets[row..=row], 1.0))[0];
+            prop_assert!((likelihood + loss).abs() <= 1e-5, "row {row}: {likelihood} and {loss}");
+        }
+    }
+
+    /// Softmax is read off the gradient of cross-entropy; the reference is in double precision.
+    #[test]
+    fn softmax_is_accurate_over_a_wide_range(row in prop::collection::vec(-110f32..90.0, 1..50)) {
+        softmax_is_accurate(&row)?;
+    }
+}
+
+fn softmax_is_accurate(row: &[f32]) -> Result<(), TestCaseError> {
+    let logits = tensor(row, &flex().autodiff()).require_grad();
+    let loss = cross_entropy(logits.clone().reshape([1, row.len()]), &[0], 1.0);
+    let found = values(logits.grad(&loss.backward()).unwrap());
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = row.iter().map(|x| f64::from(x - largest).exp()).sum();
+    for (index, (&x, found)) in row.iter().zip(found).enumerate() {
+        let expected = f64::from(x - largest).exp() / total;
+        let found = f64::from(found) + f64::from(u8::from(index == 0));
+        let bound = if index == 0 { 2e-7 } else { 1e-6 * expected + 2e-38 };
+        prop_assert!((found - expected).abs() <= bound, "softmax of {x} under {largest} is {found}, not {expected}");
+    }
+    Ok(())
+}
+
+#[test]
+fn softmax_is_accurate_at_the_ends() {
+    for row in [
+        &[0.0, -87.5, -200.0, -87.0, -86.9, 0.0, -1e30][..],
+        &[80.0, 0.0, -7.4, 79.9, -120.0],
+        &[f32::NEG_INFINITY, 3.0, f32::MIN],
+        &[3e38, -3e38],
+    ] {
+        softmax_is_accurate(row).unwrap();
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_so() {
+    let row = |entries: &[f32]| tensor(entries, &flex()).reshape([1, entries.len()]);
+    for entries in [[f32::NAN, 1.0, 2.0], [1.0, 2.0, f32::NAN], [f32::NAN; 3], [1.0, f32::INFINITY, 2.0]] {
+        assert!(values(cross_entropy(row(&entries), &[1], 1.0))[0].is_nan(), "cross-entropy of {entries:?}");
+        assert!(values(log_likelihood(row(&entries), &[1]))[0].is_nan(), "log-likelihood of {entries:?}");
+    }
+    let heads = Heads { rows: 1, groups: 1, shared: 1, width: 3, past: 0, k: 2 };
+    for which in 0..3 {
+        let mut inputs = heads.inputs(1);
+        inputs[which][0] = f32::NAN;
+        let inputs: Vec<Tensor<1>> = inputs.iter().map(|entries| tensor(entries, &flex())).collect();
+        let output = values(heads.fused(&inputs, &Mask::Causal { past: 0 }));
+        assert!(output[0].is_nan(), "input {which}: {output:?}");
+    }
+}
+
+/// An independent check: the derivative of the definition itself.
+#[test]
+fn the_gradients_of_attention_are_difference_quotients() {
+    let heads = Heads { rows: 2, groups: 2, shared: 2, width: 5, past: 2, k: 3 };
+    let operation = |x: &[Tensor<1>]| heads.fused(x, &Mask::Causal { past: heads.past });
+    let inputs = heads.inputs(5);
+    let found = forward_backward(&operation, &inputs);
+    let value = |inputs: &[Vec<f32>]| -> f64 {
+        let inputs: Vec<Tensor<1>> = inputs.iter().map(|entries| tensor(entries, &flex())).collect();
+        let output = values(operation(&inputs));
+        output.iter().zip(noise(output.len(), 99)).map(|(x, probe)| f64::from(*x) * f64::from(probe)).sum()
+    };
+    let step = 1.0 / 64.0;
+    for which in 0..inputs.len() {
+        let moved = |entry: usize, by: f32| {
+            let mut inputs = inputs.clone();
+            inputs[which][entry] += by;
+            value(&inputs)
+        };
+        let quotient = |entry| ((moved(entry, step) - moved(entry, -step)) / (2.0 * f64::from(step))) as f32;
+        let expected: Vec<f32> = (0..inputs[which].len()).map(quotient).collect();
+        let difference = relative_difference(&found[which + 1], &expected);
+        assert!(difference < 2e-3, "input {which} differs by {difference}");
+    }
+}
+
+#[test]
+fn layout_and_tracking_of_inputs_do_not_matter() {
+    let device = flex().autodiff();
+    let table = tensor(&noise(15, 3), &device).reshape([3, 5]);
+    let up = tensor(&noise(15, 4), &device).reshape([5, 3]).require_grad();
+    let across = swiglu(table.clone().transpose(), up.clone());
+    let copied = Tensor::<2>::from_data(table.transpose().into_data(), &device);
+    let straight = swiglu(copied, up.clone());
+    assert_eq!(values(across.clone().inner()), values(straight.inner()));
+    assert!(up.grad(&across.sum().backward()).is_some(), "one tracked input is enough");
+    assert!(values(swiglu(tensor(&[1.0], &device), tensor(&[2.0], &device)))[0] > 1.4, "so is none");
+}
