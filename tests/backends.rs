@@ -73,7 +73,10 @@ fn a_device_that_is_not_there_is_named_beside_those_that_are() {
     let here = available().join(", ");
     assert_eq!(message("abacus"), format!("device \"abacus\": no such device; this build has {here}"));
     assert!(message("").contains("no such device"));
-    assert_eq!(message("flex:1"), format!("device \"flex:1\": there is one of its kind, without a number; this build has {here}"));
+    assert_eq!(
+        message("flex:1"),
+        format!("device \"flex:1\": there is one of its kind, without a number; this build has {here}")
+    );
     for (name, kind) in [("ndarray", "ndarray"), ("cuda:0", "cuda"), ("cuda:99", "cuda")] {
         if !available().iter().any(|known| known.starts_with(kind)) {
             let reason = "not compiled into this program; build it with the cargo feature of that name";

@@ -1,6 +1,5 @@
 //! Training: that it learns, that the update is AdamW's, and that what should not matter does not.
 
-use std::collections::BTreeSet;
 use std::sync::mpsc::channel;
 
 use orbit_core::hook::{Phases, Vector::*};
@@ -8,7 +7,7 @@ use orbit_core::{
     AdamW, Batches, Decay, Entry, Error, Fit, MicroBatch, Model, Schedule, StepReport, host_weights, parameters,
 };
 use orbit_models::Decoder;
-use orbit_regularizers::{Kl, Metric, Orbit};
+use orbit_regularizers::{At, Kl, Metric, Orbit};
 
 use crate::tiny::{
     Language, constant, contents, decoder, finish, fit, log_softmax, micro_batch, noise, relative_difference, scripted,
@@ -211,7 +210,8 @@ fn bits(steps: u64) -> (Vec<u32>, Vec<u64>) {
     let orbit = Entry::new(Box::new(Orbit::new(Metric::L2, 0.5)));
     let kl = Entry::new(Box::new(Kl::new(0.5)));
     let mut fit = fit(vec![orbit, kl], steps);
-    let losses = finish(&mut fit).iter().flat_map(|report| [report.loss.to_bits(), report.gradient_norm.to_bits()]).collect();
+    let losses =
+        finish(&mut fit).iter().flat_map(|report| [report.loss.to_bits(), report.gradient_norm.to_bits()]).collect();
     (host_weights(&fit.model()).concat().into_iter().map(f32::to_bits).collect(), losses)
 }
 
@@ -228,7 +228,8 @@ fn the_same_run_gives_the_same_bits_on_any_number_of_threads() {
 #[test]
 fn what_is_not_finite_stops_the_run_before_an_update() {
     for value in [f32::NAN, f32::INFINITY] {
-        for name in ["model.layers.0.self_attn.k_proj.weight", "model.layers.1.mlp.up_proj.weight", "model.norm.weight"] {
+        for name in ["model.layers.0.self_attn.k_proj.weight", "model.layers.1.mlp.up_proj.weight", "model.norm.weight"]
+        {
             let poison = scripted("poison", Phases::WEIGHTS, move |phase, step, space| {
                 let place = space.params().iter().position(|param| param.name == name).unwrap();
                 if phase == Phases::WEIGHTS && step == 2 {
@@ -252,49 +253,66 @@ fn what_is_not_finite_stops_the_run_before_an_update() {
     }
 }
 
-/// Mean KL(original ‖ trained) over the answers of the first batches, in double precision.
-fn divergence(trained: &Decoder) -> f64 {
-    let original = decoder().with_new_tokens(2, 1);
-    let (mut sum, mut count) = (0.0, 0);
-    for (tokens, answer) in (1..=5).flat_map(Language::rows) {
-        let (p, q) = (log_softmax(&original, &tokens), log_softmax(trained, &tokens));
-        for at in answer - 1..tokens.len() - 1 {
-            let base = |row: &[f64]| {
-                let total = row[..16].iter().map(|x| x.exp()).sum::<f64>().ln();
-                row[..16].iter().map(|x| x - total).collect::<Vec<_>>()
-            };
-            let (p, q) = (base(&p[at]), base(&q[at]));
-            sum += p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
-            count += 1;
-        }
+/// Mean KL(original ‖ trained) · τ² over the tokens that both know, in double precision: over the answers of a step's batch,
+/// or all its tokens.
+fn divergence(trained: &Decoder, step: u64, kl: &Kl) -> f64 {
+    let original = decoder();
+    let softened = |row: &[f64]| {
+        let row: Vec<f64> = row[..16].iter().map(|x| x / kl.temperature).collect();
+        let total = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+        row.into_iter().map(|x| x - total).collect::<Vec<_>>()
+    };
+    let divergence = |(p, q): (&Vec<f64>, &Vec<f64>)| -> f64 {
+        softened(p).iter().zip(softened(q)).map(|(p, q)| p.exp() * (p - q)).sum()
+    };
+    let rows = Language::rows(step).into_iter().flat_map(|(tokens, answer)| {
+        let pairs = log_softmax(&original, &tokens).into_iter().zip(log_softmax(trained, &tokens));
+        let at = if kl.at == At::All { 0..tokens.len() } else { answer - 1..tokens.len() - 1 };
+        pairs.skip(at.start).take(at.len()).map(|(p, q)| divergence((&p, &q))).collect::<Vec<_>>()
+    });
+    let rows: Vec<f64> = rows.collect();
+    rows.iter().sum::<f64>() / rows.len() as f64 * kl.temperature * kl.temperature
+}
+
+/// A run with new tokens, of which the frozen original's distribution knows nothing.
+fn with_kl(kl: Option<&Kl>, steps: u64) -> Fit<Decoder, Language> {
+    let hooks = kl.into_iter().map(|kl| Entry::new(Box::new(kl.clone()))).collect();
+    let model = decoder().with_new_tokens(2, 1);
+    Fit::new(model, hooks, Language { micro: 8 }, AdamW::default(), constant(1e-2, steps)).unwrap()
+}
+
+#[test]
+fn the_term_of_kl_is_its_formula() {
+    for (temperature, at) in [(1.0, At::Answer), (2.0, At::Answer), (1.0, At::All), (0.5, At::All)] {
+        let kl = Kl { temperature, at, ..Kl::new(0.75) };
+        let mut fit = with_kl(Some(&kl), 3);
+        let first = fit.step().unwrap().unwrap();
+        assert!(first.terms[0].1.abs() < 1e-6, "before the first update nothing has moved");
+        let expected = 0.75 * divergence(&fit.model(), 2, &kl);
+        let report = fit.step().unwrap().unwrap();
+        let [(name, found)] = report.terms.as_slice() else { panic!("{:?}", report.terms) };
+        assert_eq!(name, "kl.kl");
+        assert!((found - expected).abs() < 1e-4 * expected, "{kl:?}: {found}, not {expected}");
+        assert_eq!(report.acted, [""; 0], "it touches the loss alone");
     }
-    sum / f64::from(count)
 }
 
 #[test]
 fn kl_keeps_the_original_distribution() {
-    let run = |hooks: Vec<Entry>| {
-        let model = decoder().with_new_tokens(2, 1);
-        let mut fit = Fit::new(model, hooks, Language { micro: 4 }, AdamW::default(), constant(1e-2, 15)).unwrap();
+    let kl = Kl::new(5.0);
+    let run = |kl: Option<&Kl>| {
+        let mut fit = with_kl(kl, 15);
         let reports = finish(&mut fit);
         (reports, fit.model())
     };
-    let kl = |strength| vec![Entry::new(Box::new(Kl::new(strength)))];
-    let (plain_reports, plain) = run(Vec::new());
-    let (reports, held) = run(kl(5.0));
-    let (plain_divergence, held_divergence) = (divergence(&plain), divergence(&held));
-    assert!(held_divergence < 0.25 * plain_divergence, "{held_divergence} with the hook, {plain_divergence} without");
-    assert!(plain_reports.iter().all(|report| report.terms.is_empty()));
-    let terms: BTreeSet<&str> = reports.iter().flat_map(|report| &report.terms).map(|(name, _)| name.as_str()).collect();
-    assert_eq!(terms, BTreeSet::from(["kl.kl"]));
-    assert!(reports[0].terms[0].1.abs() < 1e-6, "before the first update nothing has moved");
-    assert!(reports[14].terms[0].1 > 1e-3);
-    // What the hook adds is weighted, and over the batch at hand.
-    assert!(reports[14].terms[0].1 < 5.0 * 2.0 * held_divergence, "{:?}, {held_divergence}", reports[14].terms);
+    let ((reports, plain), (_, held)) = (run(None), run(Some(&kl)));
+    assert!(reports.iter().all(|report| report.terms.is_empty()));
+    let (without, with) = (divergence(&plain, 1, &kl), divergence(&held, 1, &kl));
+    assert!(with < 0.25 * without, "{with} with the hook, {without} without");
 
-    let (idle_reports, idle) = run(kl(0.0));
+    let (reports, idle) = run(Some(&Kl::new(0.0)));
     assert_eq!(host_weights(&idle), host_weights(&plain), "a term of strength 0 changes nothing");
-    assert_eq!(idle_reports[14].terms, [("kl.kl".to_owned(), 0.0)]);
+    assert_eq!(reports[14].terms, [("kl.kl".to_owned(), 0.0)]);
 }
 
 #[test]

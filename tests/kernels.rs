@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 use orbit_core::kernel::{Mask, Rope, attend, cross_entropy, log_likelihood, rms_norm, split_heads, swiglu};
 use proptest::prelude::*;
 
-use crate::tiny::{flex, noise, relative_difference, tensor, values};
+use crate::tiny::{flex, largest_difference, noise, relative_difference, tensor, values};
 
 /// An operation on flat tensors, which it gives their shapes itself.
 type Operation<'a> = &'a dyn Fn(&[Tensor<1>]) -> Tensor<1>;
@@ -27,11 +27,13 @@ fn drawn<const N: usize>(lengths: [usize; N], seed: u32) -> Vec<Vec<f32>> {
     lengths.into_iter().zip(seed..).map(|(length, seed)| noise(length, seed)).collect()
 }
 
-fn agree(fused: Operation<'_>, composed: Operation<'_>, inputs: &[Vec<f32>]) -> Result<(), TestCaseError> {
+/// Agreement to 1e-5 of the largest entry. Where everything cancels, to 1e-5 of `size`, which the terms have.
+fn agree(fused: Operation<'_>, composed: Operation<'_>, inputs: &[Vec<f32>], size: f32) -> Result<(), TestCaseError> {
     let (found, expected) = (forward_backward(fused, inputs), forward_backward(composed, inputs));
     for (which, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let difference = relative_difference(found, expected);
-        let l = expected.iter().fold(0f32, |a, b| a.max(b.abs()));prop_assert!(difference <= 1e-5, "result {which} of {l} differs by {difference}");
+        let difference = largest_difference(found, expected);
+        let bound = 1e-5 * expected.iter().fold(size, |largest, x| largest.max(x.abs()));
+        prop_assert!(difference <= bound, "result {which} differs by {difference}, more than {bound}");
     }
     Ok(())
 }
@@ -86,9 +88,8 @@ impl Heads {
         let Self { rows, groups, shared, width, k, .. } = *self;
         let [q, keys, v] = self.shaped(inputs);
         let (seen, heads) = (self.seen(), groups * shared);
-        let repeated = |x: Tensor<4>| {
-            x.reshape([rows, groups, 1, seen, k]).repeat_dim(2, shared).reshape([rows, heads, seen, k])
-        };
+        let repeated =
+            |x: Tensor<4>| x.reshape([rows, groups, 1, seen, k]).repeat_dim(2, shared).reshape([rows, heads, seen, k]);
         let mask = additive(rows, width, seen, visible);
         let mask = Tensor::<4>::from_data(TensorData::new(mask, [rows, 1, width, seen]), &q.device());
         let scores = q.matmul(repeated(keys).swap_dims(2, 3)).div_scalar((k as f32).sqrt()) + mask;
@@ -102,9 +103,8 @@ fn additive(rows: usize, width: usize, seen: usize, visible: &dyn Fn(usize, usiz
 }
 
 fn heads() -> impl Strategy<Value = Heads> {
-    (1..4usize, 1..4usize, 1..4usize, 1..20usize, 0..20usize, 1..19usize).prop_map(
-        |(rows, groups, shared, width, past, k)| Heads { rows, groups, shared, width, past, k },
-    )
+    (1..4usize, 1..4usize, 1..4usize, 1..20usize, 0..20usize, 1..19usize)
+        .prop_map(|(rows, groups, shared, width, past, k)| Heads { rows, groups, shared, width, past, k })
 }
 
 fn gathered(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
@@ -113,14 +113,15 @@ fn gathered(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
     activation::log_softmax(logits, 1).gather(1, index).reshape([-1])
 }
 
-/// A row of logits with the target of each row.
+/// A target for each row of logits.
 fn targets(rows: usize, vocabulary: usize) -> Vec<u32> {
     (0..rows).map(|row| (7 * row % vocabulary) as u32).collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// The gradient of a row is what two terms as large as 1 / rms leave of each other.
     #[test]
     fn rms_norm_is_its_formula(rows in 1..150usize, d in 1..40usize, seed in 0..1000u32) {
         let epsilon = 1e-5;
@@ -130,7 +131,7 @@ proptest! {
             let rms: Tensor<2> = (x.clone().square().mean_dim(1) + epsilon).sqrt();
             (x / rms * weight).reshape([-1])
         };
-        agree(&fused, &composed, &drawn([rows * d, d], seed))?;
+        agree(&fused, &composed, &drawn([rows * d, d], seed), 10.0)?;
     }
 
     #[test]
@@ -140,7 +141,7 @@ proptest! {
         let composed = |x: &[Tensor<1>]| activation::sigmoid(x[0].clone()) * x[0].clone() * x[1].clone();
         let mut inputs = drawn([length; 2], seed);
         inputs[0].iter_mut().for_each(|gate| *gate *= scale);
-        agree(&fused, &composed, &inputs)?;
+        agree(&fused, &composed, &inputs, 1.0)?;
     }
 
     #[test]
@@ -156,14 +157,14 @@ proptest! {
             let x = x[0].clone().reshape([rows, width, heads, k]).swap_dims(1, 2);
             if turned { plain_rope(x, &positions, base) } else { x }.reshape([-1])
         };
-        agree(&fused, &composed, &drawn([rows * width * heads * k], seed))?;
+        agree(&fused, &composed, &drawn([rows * width * heads * k], seed), 1.0)?;
     }
 
     #[test]
     fn attend_looks_back_only(heads in heads(), seed in 0..1000u32) {
         let fused = |x: &[Tensor<1>]| heads.fused(x, &Mask::Causal { past: heads.past });
         let composed = |x: &[Tensor<1>]| heads.composed(x, &|_, token, key| key <= heads.past + token);
-        agree(&fused, &composed, &heads.inputs(seed))?;
+        agree(&fused, &composed, &heads.inputs(seed), 1.0)?;
     }
 
     #[test]
@@ -174,7 +175,7 @@ proptest! {
         let mask = Mask::Additive(Arc::from(additive(heads.rows, heads.width, heads.seen(), &visible)));
         let fused = |x: &[Tensor<1>]| heads.fused(x, &mask);
         let composed = |x: &[Tensor<1>]| heads.composed(x, &visible);
-        agree(&fused, &composed, &heads.inputs(seed as u32))?;
+        agree(&fused, &composed, &heads.inputs(seed as u32), 1.0)?;
     }
 
     #[test]
@@ -184,10 +185,7 @@ proptest! {
         let fused = |x: &[Tensor<1>]| cross_entropy(x[0].clone().reshape(shape), &targets, scale);
         let composed = |x: &[Tensor<1>]| gathered(x[0].clone().reshape(shape), &targets).sum().mul_scalar(-scale);
         let inputs = drawn([rows * vocabulary], seed);
-        // A single token is certain: nothing is left but rounding.
-        if vocabulary > 1 {
-            agree(&fused, &composed, &inputs)?;
-        }
+        agree(&fused, &composed, &inputs, scale)?;
         let logits = tensor(&inputs[0], &flex()).reshape(shape);
         for (row, likelihood) in values(log_likelihood(logits.clone(), &targets)).into_iter().enumerate() {
             let loss = values(cross_entropy(logits.clone().narrow(0, row, 1), &targets[row..=row], 1.0))[0];
@@ -211,7 +209,7 @@ fn softmax_is_accurate(row: &[f32]) -> Result<(), TestCaseError> {
     for (index, (&x, found)) in row.iter().zip(found).enumerate() {
         let expected = f64::from(x - largest).exp() / total;
         let found = f64::from(found) + f64::from(u8::from(index == 0));
-        let bound = if index == 0 { 2e-7 } else { 1e-6 * expected + 2e-38 };
+        let bound = if index == 0 { 4e-7 } else { 1e-6 * expected + 2e-38 };
         prop_assert!((found - expected).abs() <= bound, "softmax of {x} under {largest} is {found}, not {expected}");
     }
     Ok(())
@@ -259,14 +257,14 @@ fn the_gradients_of_attention_are_difference_quotients() {
         output.iter().zip(noise(output.len(), 99)).map(|(x, probe)| f64::from(*x) * f64::from(probe)).sum()
     };
     let step = 1.0 / 64.0;
-    for which in 0..inputs.len() {
+    for (which, input) in inputs.iter().enumerate() {
         let moved = |entry: usize, by: f32| {
             let mut inputs = inputs.clone();
             inputs[which][entry] += by;
             value(&inputs)
         };
         let quotient = |entry| ((moved(entry, step) - moved(entry, -step)) / (2.0 * f64::from(step))) as f32;
-        let expected: Vec<f32> = (0..inputs[which].len()).map(quotient).collect();
+        let expected: Vec<f32> = (0..input.len()).map(quotient).collect();
         let difference = relative_difference(&found[which + 1], &expected);
         assert!(difference < 2e-3, "input {which} differs by {difference}");
     }

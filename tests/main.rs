@@ -1,12 +1,16 @@
 //! End-to-end tests of orbit, one binary.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod backends;
+mod config_keys;
 mod decoding;
 mod fit;
 mod golden;
 mod kernels;
+mod program;
+mod reference;
 mod resume;
 mod scoring;
 mod space;
 mod tiny;
+mod transformers;

@@ -20,7 +20,7 @@ fn items() -> impl Strategy<Value = Vec<Choices>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn choices_are_scored_as_if_each_stood_alone(items in items()) {

@@ -128,7 +128,7 @@ fn all_phases() -> Phases {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_call_does_what_it_does_in_plain_memory(
@@ -168,7 +168,8 @@ fn new_parameters_have_no_origin() {
     assert_eq!(names, base.map(|param| param.name.clone()).collect::<Vec<_>>());
     assert!(error.to_string().contains("new_tokens.input"), "{error}");
     for ((param, before), after) in params.iter().zip(before).zip(host_weights(&fit.model())) {
-        assert_eq!(before == after, param.kind == ParamKind::Base, "{}", param.name);
+        // The language has none of the new tokens, so that their input rows have no gradient.
+        assert_eq!(before != after, param.name == "new_tokens.output", "{}", param.name);
     }
     assert_eq!(fit.drift().l2, 0.0);
 }
@@ -194,9 +195,13 @@ fn error_of(hook: Entry) -> Error {
 #[test]
 fn a_write_out_of_phase_names_hook_place_and_phase() {
     let write = |in_phase: Phases, vector: Vector| {
-        let hook = scripted("eager", all_phases(), move |phase, _, space| {
-            if phase == in_phase { space.scale(vector, 2.0) } else { Ok(()) }
-        });
+        let hook = scripted(
+            "eager",
+            all_phases(),
+            move |phase, _, space| {
+                if phase == in_phase { space.scale(vector, 2.0) } else { Ok(()) }
+            },
+        );
         error_of(hook).to_string()
     };
     let refused = [
@@ -351,7 +356,8 @@ fn a_small_drift_of_many_entries_keeps_five_digits() {
             let (mut squares, mut seed) = (0.0, 0);
             space.visit(Weights, &mut |_, entries| {
                 seed += 1;
-                for (x, noise) in entries.iter_mut().zip(noise(entries.len().min(50_000), seed).iter().cycle()) {
+                let noise = noise(50_000, seed);
+                for (x, noise) in entries.iter_mut().zip(noise.iter().cycle()) {
                     let before = *x;
                     *x += 1e-4 * before * noise;
                     squares += (f64::from(*x) - f64::from(before)).powi(2);

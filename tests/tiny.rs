@@ -166,12 +166,16 @@ pub(crate) fn noise(count: usize, seed: u32) -> Vec<f32> {
     (0..count as u32).map(|i| 2.0 * (f64::from(i) * 12.9898 + f64::from(seed) * 78.233).sin() as f32).collect()
 }
 
+/// The largest difference of two lists; NaN where only one is.
+pub(crate) fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let difference = |(a, b): (&f32, &f32)| if a.to_bits() == b.to_bits() { 0.0 } else { (a - b).abs() };
+    let differences = found.iter().zip(expected).map(difference);
+    // A NaN must not get lost in max.
+    differences.fold(0.0, |worst, d| if d <= worst || worst.is_nan() { worst } else { d })
+}
+
 /// The largest difference of two lists, over the largest entry of the second.
 pub(crate) fn relative_difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
-    let difference = |(a, b): (&f32, &f32)| if a.to_bits() == b.to_bits() { 0.0 } else { (a - b).abs() };
-    // A NaN must not get lost in max.
-    let differences = found.iter().zip(expected).map(difference);
-    differences.fold(0.0, |worst: f32, d| if d.is_nan() || d > worst { d } else { worst }) / largest
+    largest_difference(found, expected) / expected.iter().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()))
 }

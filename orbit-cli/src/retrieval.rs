@@ -38,6 +38,7 @@ pub(crate) fn measure(model: &Decoder, job: &Job, config: &RetrievalConfig, quie
     let mut progress = Progress::new("retrieval", 0, users.len() as u64, quiet);
     let mut ranks = Ranks::default();
     for batch in users.chunks(config.batch) {
+        tracing::debug!(users = batch.len(), "retrieval batch");
         let prompts = batch.iter().map(|(history, _)| job.form.prompt(history)).collect::<orbit_data::Result<Vec<_>>>()?;
         for ((_, target), ranked) in batch.iter().zip(beam_search(model, &prompts, &valid, config.beams)) {
             let items: Vec<u32> = ranked.iter().map(|ranked| ranked.item).collect();

@@ -23,13 +23,63 @@ pub trait Batches {
     fn batch(&mut self, step: u64) -> Result<Option<Vec<MicroBatch>>>;
 }
 
+impl<F: FnMut(u64) -> Result<Option<Vec<MicroBatch>>>> Batches for F {
+    fn batch(&mut self, step: u64) -> Result<Option<Vec<MicroBatch>>> {
+        self(step)
+    }
+}
+
 /// A model in training.
 ///
-/// ```text
-/// let mut fit = Fit::new(model, hooks, batches, optimizer, schedule)?;
-/// while let Some(report) = fit.step()? {
-///     // log, evaluate, save: the caller's code
+/// ```
+/// use burn::module::{Module, Param};
+/// use burn::tensor::{Device, Tensor};
+/// use orbit_core::hook::ParamKind;
+/// use orbit_core::{AdamW, Decay, Fit, Input, MicroBatch, Model, Schedule};
+///
+/// /// Guesses a token from the one before it.
+/// #[derive(Module, Debug)]
+/// struct Bigram {
+///     table: Param<Tensor<2>>,
 /// }
+///
+/// impl Model for Bigram {
+///     fn hidden(&self, input: &Input) -> Tensor<3> {
+///         let table = self.table.val();
+///         let ids = input.ids(&table.device()).reshape([-1]);
+///         table.select(0, ids).reshape([input.rows, input.width, 4])
+///     }
+///     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+///         hidden
+///     }
+///     fn base_vocabulary(&self) -> usize {
+///         4
+///     }
+///     fn kind(&self, _: &str) -> ParamKind {
+///         ParamKind::Base
+///     }
+/// }
+///
+/// let table = Param::from_tensor(Tensor::zeros([4, 4], &orbit_core::device("flex")?));
+/// let counting = |_: u64| {
+///     let row = MicroBatch {
+///         rows: 1,
+///         width: 4,
+///         tokens: vec![0, 1, 2, 3],
+///         lengths: vec![4],
+///         answers: vec![1],
+///         examples: vec![0],
+///     };
+///     Ok(Some(vec![row]))
+/// };
+/// let schedule = Schedule { learning_rate: 0.5, warmup: 1, decay: Decay::Constant, total: 20 };
+/// let mut fit = Fit::new(Bigram { table }, Vec::new(), counting, AdamW::default(), schedule)?;
+/// let mut losses = Vec::new();
+/// while let Some(report) = fit.step()? {
+///     losses.push(report.loss); // and log, evaluate, save: the caller's code
+/// }
+/// assert!((losses[0] - 4.0_f64.ln()).abs() < 1e-6 && losses[19] < 0.01);
+/// # Ok::<(), orbit_core::Error>(())
 /// ```
 pub struct Fit<M, B> {
     /// Hollow while hooks hold its parameters.

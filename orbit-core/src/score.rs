@@ -46,6 +46,7 @@ pub fn choices<M: Model>(
     while !rest.is_empty() {
         let fits = (1..=rest.len()).take_while(|&rows| rows == 1 || rows * items[rest[rows - 1]].len() <= batch_tokens);
         let (batch, after) = rest.split_at(fits.last().unwrap_or(1));
+        tracing::debug!(rows = batch.len(), "language batch");
         let rows: Vec<&Choices> = batch.iter().map(|&at| &items[at]).collect();
         for (&at, scored) in batch.iter().zip(score_rows(model, &rows)) {
             scores[at] = scored;

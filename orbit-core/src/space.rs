@@ -211,7 +211,9 @@ impl Space for BurnSpace<'_> {
             let mut entries = read(self.tensor(v, place));
             let before = entries.clone();
             f(&self.vectors.params[place], &mut entries);
-            if writable && entries != before {
+            // By bits: a zero may have changed its sign.
+            let same = entries.iter().zip(&before).all(|(now, before)| now.to_bits() == before.to_bits());
+            if writable && !same {
                 self.change(v, place, |tensor| *tensor = like(tensor, entries));
             }
         }
