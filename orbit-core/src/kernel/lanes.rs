@@ -13,7 +13,7 @@ pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(body)
 }
 
-/// eˣ to 2 units in the last place, for x ≤ 88; exactly 0 below −87; NaN of NaN, which `max` would lose.
+/// eˣ to 3 units in the last place, for x ≤ 88; exactly 0 below −87; NaN of NaN, which `max` would lose.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let clamped = if x < -87.0 { -87.0 } else { x };
@@ -85,7 +85,7 @@ mod tests {
             let (found, expected) = (exp(x), f64::from(x).exp());
             let unit = f64::from((expected as f32).next_up() - expected as f32);
             let zero = x < -87.0 && found == 0.0;
-            assert!(zero || (f64::from(found) - expected).abs() <= 2.0 * unit, "exp({x}) = {found}, not {expected}");
+            assert!(zero || (f64::from(found) - expected).abs() <= 3.0 * unit, "exp({x}) = {found}, not {expected}");
         }
         assert_eq!([-200.0, f32::MIN, f32::NEG_INFINITY].map(exp), [0.0; 3]);
         assert!(exp(f32::NAN).is_nan());
