@@ -81,7 +81,10 @@ fn base() -> Keys {
         ("train.drift_every", "1".into()),
         ("evaluate.retrieval.users", "8".into()),
         ("evaluate.retrieval.beams", "5".into()),
-        ("evaluate.text.tasks", r#"[{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]"#.into()),
+        (
+            "evaluate.text.tasks",
+            r#"[{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]"#.into(),
+        ),
     ];
     keys.into_iter().collect()
 }
@@ -128,10 +131,12 @@ fn write_files(dir: &Path) {
         };
         (0..40).map(line).collect::<String>()
     };
-    let items = |word: &str| (1..=30).fold(String::new(), |mut text, id| {
-        writeln!(text, r#"{{"id": {id}, "title": "{word} {id}"}}"#).unwrap();
-        text
-    });
+    let items = |word: &str| {
+        (1..=30).fold(String::new(), |mut text, id| {
+            writeln!(text, r#"{{"id": {id}, "title": "{word} {id}"}}"#).unwrap();
+            text
+        })
+    };
     let interactions = sequences(1).lines().fold(String::new(), |mut text, line| {
         let mut words = line.split(' ');
         let user = words.next().unwrap();
@@ -140,11 +145,16 @@ fn write_files(dir: &Path) {
         }
         text
     });
-    let questions = |word: &str| (0..6).fold(String::new(), |mut text, at| {
-        writeln!(text, r#"{{"question": "Which is {word} {at}?", "choices": ["a dog", "the {word}", "two men"], "gold": 1}}"#)
+    let questions = |word: &str| {
+        (0..6).fold(String::new(), |mut text, at| {
+            writeln!(
+                text,
+                r#"{{"question": "Which is {word} {at}?", "choices": ["a dog", "the {word}", "two men"], "gold": 1}}"#
+            )
             .unwrap();
-        text
-    });
+            text
+        })
+    };
     let files = [
         ("sequences.txt", sequences(0)),
         ("other-sequences.txt", sequences(2)),
@@ -165,7 +175,7 @@ fn write_files(dir: &Path) {
 /// A `.npy` file of 30 rows of 8 numbers.
 fn embeddings(factor: u32) -> Vec<u8> {
     let mut header = "{'descr': '<f4', 'fortran_order': False, 'shape': (30, 8), }".to_owned();
-    while (10 + header.len() + 1) % 64 != 0 {
+    while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
     }
     header.push('\n');
@@ -188,7 +198,8 @@ fn outcome(dir: &Path, keys: &Keys) -> String {
     let out = dir.join("out");
     let mut train = orbit();
     train.env("ORBIT_LOG", "orbit=debug,orbit_core=debug");
-    let result = train.arg("train").arg(dir.join("run.toml")).arg("--overwrite").arg("--out").arg(&out).output().unwrap();
+    let result =
+        train.arg("train").arg(dir.join("run.toml")).arg("--overwrite").arg("--out").arg(&out).output().unwrap();
     let mut outcome = format!("{:?}\n", result.status.code());
     if !result.status.success() {
         return outcome + &String::from_utf8_lossy(&result.stderr);
@@ -268,7 +279,8 @@ fn every_key_changes_something() {
     ids.insert("semantic_ids.seed", "77".into());
     let text: String = ids.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     fs::write(dir.path().join("run.toml"), text).unwrap();
-    let saved = orbit().arg("ids").arg(dir.path().join("run.toml")).arg("--out").arg(dir.path().join("ids.json")).status();
+    let saved =
+        orbit().arg("ids").arg(dir.path().join("run.toml")).arg("--out").arg(dir.path().join("ids.json")).status();
     assert!(saved.unwrap().success());
 
     let mut known: BTreeMap<String, String> = BTreeMap::new();

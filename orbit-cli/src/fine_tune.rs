@@ -90,11 +90,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
     }
     let origin = fit.origin_digest();
     training::listen_for_stop()?;
-    let rhythm = Rhythm {
-        drift_every: run.train.drift_every,
-        save_every: run.train.save_every,
-        keep: run.train.keep,
-    };
+    let rhythm = Rhythm { drift_every: run.train.drift_every, save_every: run.train.save_every, keep: run.train.keep };
     let mut progress = Progress::new(&run.name, fit.steps(), run.train.steps, quiet);
     let ending = training::run(&mut fit, run.train.steps, dir, &rhythm, &mut progress)?;
     progress.finish();
@@ -129,10 +125,9 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
         model: origin,
         config: config_digest(run)?,
         baselines: run.evaluate.retrieval.as_ref().map(|config| retrieval::baselines(&job, config)),
-        untouched: before.as_ref().map(|before| report::Evaluation {
-            retrieval: None,
-            text: Some(language::summary(before, Some(before))),
-        }),
+        untouched: before
+            .as_ref()
+            .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
         runs: vec![summary(run, &metrics, drift, recommended, text)],
     };
     report.save(dir)?;
@@ -182,8 +177,7 @@ fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, d
         }
     }
     fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
-    let about =
-        Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
+    let about = Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
     orbit_models::save(model, &partial, Dtype::F32, &about)?;
     job.vocabulary.save(&partial)?;
     chat.save(&partial)?;

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use burn::tensor::Device;
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::{NextItem, NextItems};
 use orbit_data::{Corpus, ItemEmbeddings, Loader, SemanticIds, Split, Trie, Vocabulary};
-use orbit_models::{Decoder, DecoderConfig, gguf};
 use orbit_models::generate::Constraint;
+use orbit_models::{Decoder, DecoderConfig, gguf};
 use tokenizers::Tokenizer;
-use burn::tensor::Device;
 
 use crate::config::{RunFile, Source};
 

@@ -1,9 +1,9 @@
 //! The new job: recommending the next item, over the full catalogue.
 
 use anyhow::Result;
+use orbit_data::Split;
 use orbit_data::baseline::{Popularity, Transitions};
 use orbit_data::retrieval::{Ranks, RetrievalScores};
-use orbit_data::Split;
 use orbit_models::Decoder;
 use orbit_models::generate::beam_search;
 use rand::SeedableRng;
@@ -39,7 +39,8 @@ pub(crate) fn measure(model: &Decoder, job: &Job, config: &RetrievalConfig, quie
     let mut ranks = Ranks::default();
     for batch in users.chunks(config.batch) {
         tracing::debug!(users = batch.len(), "retrieval batch");
-        let prompts = batch.iter().map(|(history, _)| job.form.prompt(history)).collect::<orbit_data::Result<Vec<_>>>()?;
+        let prompts =
+            batch.iter().map(|(history, _)| job.form.prompt(history)).collect::<orbit_data::Result<Vec<_>>>()?;
         for ((_, target), ranked) in batch.iter().zip(beam_search(model, &prompts, &valid, config.beams)) {
             let items: Vec<u32> = ranked.iter().map(|ranked| ranked.item).collect();
             ranks.push(&items, *target);

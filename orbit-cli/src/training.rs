@@ -136,7 +136,9 @@ pub(crate) fn read_metrics(dir: &Path) -> Result<Vec<Metrics>> {
     let path = dir.join("metrics.jsonl");
     let file = File::open(&path).context(path.display().to_string())?;
     let lines = BufReader::new(file).lines().enumerate();
-    lines.map(|(at, line)| serde_json::from_str(&line?).with_context(|| format!("{}:{}", path.display(), at + 1))).collect()
+    lines
+        .map(|(at, line)| serde_json::from_str(&line?).with_context(|| format!("{}:{}", path.display(), at + 1)))
+        .collect()
 }
 
 /// Cuts `metrics.jsonl` to the lines of the steps that a checkpoint has seen: later ones will come again.

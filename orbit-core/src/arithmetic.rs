@@ -147,7 +147,8 @@ pub(crate) mod on_flex {
         with_buffer(dst, |dst| {
             let (x, y) = (entries(&x), entries(&y));
             dst.par_chunks_mut(ENTRIES_A_TASK).enumerate().for_each(|(task, dst)| {
-                let part = |v: &[f32]| (task * ENTRIES_A_TASK).min(v.len())..(task * ENTRIES_A_TASK + dst.len()).min(v.len());
+                let part =
+                    |v: &[f32]| (task * ENTRIES_A_TASK).min(v.len())..(task * ENTRIES_A_TASK + dst.len()).min(v.len());
                 let (x, y) = (&x[part(x)], &y[part(y)]);
                 vectorised(|| update_task(kind, dst, x, y));
             });

@@ -56,7 +56,9 @@ impl MicroBatch {
 
     /// Positions in the flattened batch that are not padding.
     pub fn token_positions(&self) -> Vec<u32> {
-        (0..self.rows).flat_map(|row| (row * self.width) as u32..(row * self.width + self.lengths[row]) as u32).collect()
+        (0..self.rows)
+            .flat_map(|row| (row * self.width) as u32..(row * self.width + self.lengths[row]) as u32)
+            .collect()
     }
 
     /// Tokens that the loss is taken over.

@@ -331,9 +331,9 @@ fn filled(path: &Path, prefix: &str, params: &[Param], on: &[Tensor<1>]) -> Resu
     let tensors = params.iter().zip(on).map(|(param, on)| {
         let name = format!("{prefix}{}", param.name);
         let entries = file.remove(&name).filter(|entries| entries.len() == param.len());
-        entries.map(|entries| like(on, entries)).ok_or_else(|| {
-            Error::checkpoint(path, format!("has no \"{name}\" of {} entries", param.len()))
-        })
+        entries
+            .map(|entries| like(on, entries))
+            .ok_or_else(|| Error::checkpoint(path, format!("has no \"{name}\" of {} entries", param.len())))
     });
     tensors.collect()
 }

@@ -13,7 +13,8 @@ use crate::{Error, Result};
 /// assert!(orbit_core::device("abacus").is_err());
 /// ```
 pub fn device(name: &str) -> Result<Device> {
-    let fail = |reason: &str| Error::Device { name: name.into(), reason: reason.into(), available: available().join(", ") };
+    let fail =
+        |reason: &str| Error::Device { name: name.into(), reason: reason.into(), available: available().join(", ") };
     match name.split_once(':').unwrap_or((name, "")) {
         #[cfg(feature = "flex")]
         ("flex", "") => Ok(Device::flex()),

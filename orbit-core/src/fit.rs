@@ -340,7 +340,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
 /// The model with its original weights, without autodiff. It shares the origin's memory.
 fn original<M: Model>(hollow: M, vectors: &Vectors) -> M {
-    let weights = vectors.origin.iter().zip(&vectors.weights).map(|(origin, now)| origin.as_ref().unwrap_or(now).clone());
+    let weights =
+        vectors.origin.iter().zip(&vectors.weights).map(|(origin, now)| origin.as_ref().unwrap_or(now).clone());
     put(hollow.valid(), weights.collect(), &vectors.params, false)
 }
 

@@ -177,13 +177,7 @@ mod on_flex {
     const ENTRIES_A_TASK: usize = 1 << 14;
 
     /// Reads four vectors and writes three, once.
-    pub(super) fn update(
-        n: &Numbers,
-        w: &mut Tensor<1>,
-        g: &Tensor<1>,
-        m: &mut Tensor<1>,
-        v: &mut Tensor<1>,
-    ) -> bool {
+    pub(super) fn update(n: &Numbers, w: &mut Tensor<1>, g: &Tensor<1>, m: &mut Tensor<1>, v: &mut Tensor<1>) -> bool {
         let Some(g) = buffer(g) else { return false };
         let g = g.as_slice::<f32>().unwrap_or(&[]);
         with_buffer(w, |w| {

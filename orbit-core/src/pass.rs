@@ -28,7 +28,9 @@ pub(crate) struct TrainPass<'a, M> {
 #[derive(Clone)]
 enum Held {
     /// Logits that nothing was computed of yet: the trained model's, or the frozen one's.
-    Logits { frozen: bool },
+    Logits {
+        frozen: bool,
+    },
     Rows(Tensor<2>),
     Scalar(Tensor<1>),
 }

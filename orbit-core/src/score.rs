@@ -36,7 +36,9 @@ pub fn choices<M: Model>(
     batch_tokens: usize,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<f64>>> {
-    if let Some(at) = items.iter().position(|item| item.context.is_empty() || item.continuations.iter().any(Vec::is_empty)) {
+    if let Some(at) =
+        items.iter().position(|item| item.context.is_empty() || item.continuations.iter().any(Vec::is_empty))
+    {
         return Err(Error::Input(format!("item {at} has an empty context or an empty choice")));
     }
     let mut order: Vec<usize> = (0..items.len()).collect();

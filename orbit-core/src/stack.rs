@@ -114,7 +114,7 @@ impl Stack {
     /// The hooks that act in `phase` on this step.
     fn due(&mut self, phase: Phases, step: &Step) -> impl Iterator<Item = &mut Placed> {
         let number = step.number;
-        self.0.iter_mut().filter(move |placed| placed.phases.contains(phase) && number % placed.every == 0)
+        self.0.iter_mut().filter(move |placed| placed.phases.contains(phase) && number.is_multiple_of(placed.every))
     }
 }
 
@@ -125,9 +125,8 @@ impl Placed {
         if every == 0 {
             return Err(Error::config(format!("hooks[{position}].every"), "must be at least 1"));
         }
-        let covered = covered(only.as_deref(), params).map_err(|reason| {
-            Error::config(format!("hooks[{position}].only"), reason)
-        })?;
+        let covered = covered(only.as_deref(), params)
+            .map_err(|reason| Error::config(format!("hooks[{position}].only"), reason))?;
         let phases = hook.phases();
         let params = covered.iter().map(|&place| params[place].clone()).collect();
         Ok(Self { hook, name, position, phases, every, covered, params, slots: Slots::new(), acted: 0, counted: 0 })

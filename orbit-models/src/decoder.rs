@@ -193,8 +193,7 @@ fn fitted_rows(rng: &mut ChaCha8Rng, table: Tensor<2>, count: usize) -> Tensor<2
     let mean = table.clone().mean_dim(0);
     let deviation = (table - mean.clone()).square().mean_dim(0).sqrt();
     let noise = TensorData::new(draw(rng, 0.0, 1.0, count * d), [count, d]);
-    let rows = Tensor::<2>::from_data(noise, &mean.device()) * deviation + mean;
-    rows
+    Tensor::<2>::from_data(noise, &mean.device()) * deviation + mean
 }
 
 fn draw(rng: &mut ChaCha8Rng, mean: f32, deviation: f32, count: usize) -> Vec<f32> {

@@ -64,7 +64,12 @@ pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
 }
 
 /// A decoder of the given shape and weights. `path` is what errors name.
-pub fn from_weights(config: DecoderConfig, weights: Weights, path: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
+pub fn from_weights(
+    config: DecoderConfig,
+    weights: Weights,
+    path: impl AsRef<Path>,
+    device: &Device,
+) -> Result<Decoder> {
     let mut reader = weights.into_reader(path);
     let decoder = Decoder::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
     // Old exporters store the rotary frequencies, and a tied head a second time.
@@ -79,7 +84,8 @@ pub fn save(model: &Decoder, dir: impl AsRef<Path>, dtype: Dtype, about: &Extens
     let mut config = model.config().clone();
     let mut weights = arrays(model);
     if model.new_token_count() > 0 {
-        let new = |weights: &mut Weights, part| weights.tensors.remove(&format!("{NEW_TOKENS}.{part}")).unwrap_or_default();
+        let new =
+            |weights: &mut Weights, part| weights.tensors.remove(&format!("{NEW_TOKENS}.{part}")).unwrap_or_default();
         let (input, output) = (new(&mut weights, "input"), new(&mut weights, "output"));
         let tables = &mut weights.tensors;
         let mut head = tables.get(HEAD).or_else(|| tables.get(EMBEDDING)).cloned().unwrap_or_default();
@@ -128,7 +134,8 @@ fn split_tables(
     let mut split = |name: &str| -> Result<Array> {
         let table = weights.tensors.get_mut(name);
         let Some(table) = table.filter(|table| table.shape == [config.vocab_size, d]) else {
-            let reason = format!("is not there as [{}, {d}], though orbit.json speaks of new tokens", config.vocab_size);
+            let reason =
+                format!("is not there as [{}, {d}], though orbit.json speaks of new tokens", config.vocab_size);
             return Err(Error::tensor(dir, name, reason));
         };
         let data = table.data.split_off(base * d);

@@ -35,7 +35,12 @@ pub struct Ranked {
 ///
 /// Cost: one pass over the prompts, then one token a beam a level. The prompt's keys are kept once, not once a beam: the beams
 /// of a prompt are a tree of tokens behind it, and a token sees its own ancestors.
-pub fn beam_search(model: &Decoder, prompts: &[Vec<u32>], constraint: &impl Constraint, beams: usize) -> Vec<Vec<Ranked>> {
+pub fn beam_search(
+    model: &Decoder,
+    prompts: &[Vec<u32>],
+    constraint: &impl Constraint,
+    beams: usize,
+) -> Vec<Vec<Ranked>> {
     let mut search = Search::start(prompts, constraint.root());
     let mut cache = Cache::default();
     let mut input = prompt_rows(prompts);
@@ -132,7 +137,8 @@ impl Search {
         let (rows, width) = (self.rows.len(), self.width);
         let keys = self.seen + width;
         let mut mask = vec![f32::NEG_INFINITY; rows * width * keys];
-        let mut input = Input { rows, width, tokens: Vec::new(), positions: Vec::new(), mask: Mask::Causal { past: 0 } };
+        let mut input =
+            Input { rows, width, tokens: Vec::new(), positions: Vec::new(), mask: Mask::Causal { past: 0 } };
         for (index, (row, tokens)) in self.rows.iter().zip(tokens).enumerate() {
             for column in 0..width {
                 let mask = &mut mask[(index * width + column) * keys..][..keys];

@@ -34,7 +34,8 @@ impl Report {
     /// The ideal keeps all the language and has the retrieval of plain fine-tuning (the ORBIT paper, section 2 of the
     /// evaluation): that needs a plain run to compare with.
     fn measure_distances(&mut self) {
-        let Some((text_min, retrieval_max)) = self.runs.iter().find(|run| run.hooks.is_empty()).and_then(measures) else {
+        let Some((text_min, retrieval_max)) = self.runs.iter().find(|run| run.hooks.is_empty()).and_then(measures)
+        else {
             return;
         };
         for run in &mut self.runs {

@@ -113,7 +113,11 @@ mod fused {
             let d_q = Flex::float_matmul(d_scores.clone(), keys);
             let d_keys = Flex::float_matmul(d_scores.transpose(1, 2), q);
             let wide = [e.rows, e.groups, e.seen, e.k];
-            [d_q.reshape([e.rows, e.heads, e.width, e.k].into()), d_keys.reshape(wide.into()), d_values.reshape(wide.into())]
+            [
+                d_q.reshape([e.rows, e.heads, e.width, e.k].into()),
+                d_keys.reshape(wide.into()),
+                d_values.reshape(wide.into()),
+            ]
         }
     }
 

@@ -1,6 +1,6 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-/// Σ over rows of −log softmax(logits)[target], times `scale`. One entry.
+/// Σ over rows of −log softmax(logits) at the target, times `scale`. One entry.
 ///
 /// `logits` is `[rows, vocabulary]`; there is a target a row, each below the vocabulary's size. The sum over micro-batches
 /// with `scale` = 1 / all rows is the mean over the batch.
@@ -12,7 +12,7 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], scale: f32) -> Tensor<1
     gathered(logits, targets).sum().mul_scalar(-scale)
 }
 
-/// log softmax(logits)[target] of every row, `[rows]`, without gradient.
+/// log softmax(logits) at the target of every row, `[rows]`, without gradient.
 pub fn log_likelihood(logits: Tensor<2>, targets: &[u32]) -> Tensor<1> {
     let logits = if logits.device().is_autodiff() { logits.inner() } else { logits };
     #[cfg(feature = "flex")]

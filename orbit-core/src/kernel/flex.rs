@@ -42,10 +42,7 @@ impl<const N: usize, O: FlexOp<N>> Backward<Flex, N> for Derivative<O> {
 /// Runs `op` on flex, tracked if the tensors are; gives `None` for tensors of another backend.
 ///
 /// The inputs of one operation have different ranks, so they come as primitives; see [`primitive`].
-pub(super) fn apply<const N: usize, const D: usize, O: FlexOp<N>>(
-    op: O,
-    inputs: [Primitive; N],
-) -> Tensor<D> {
+pub(super) fn apply<const N: usize, const D: usize, O: FlexOp<N>>(op: O, inputs: [Primitive; N]) -> Tensor<D> {
     let mut plain = Vec::with_capacity(N);
     let mut tracked = Vec::with_capacity(N);
     for input in inputs {

@@ -32,7 +32,8 @@ pub fn split_heads(x: Tensor<3>, heads: usize, rope: Option<&Rope>) -> Tensor<4>
     let device = x.device();
     let x = x.reshape([rows, width, heads, k]).swap_dims(1, 2);
     let Some(rope) = rope else { return x };
-    let table = |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), [rows, 1, width, half]), &device);
+    let table =
+        |values: &[f32]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), [rows, 1, width, half]), &device);
     let (cos, sin) = (table(&rope.cos), table(&rope.sin));
     let (low, high) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
     let turned_low = low.clone() * cos.clone() - high.clone() * sin.clone();
