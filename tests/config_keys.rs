@@ -35,7 +35,7 @@ semantic_ids.levels: 3
 semantic_ids.codes: 6
 semantic_ids.iterations: 1
 semantic_ids.seed: 5
-semantic_ids.normalize_residuals: false
+semantic_ids.normalize_residuals: false where semantic_ids.levels: 3 and semantic_ids.codes: 5
 examples.max_history: 2
 train.steps: 3
 train.batch: 6
@@ -80,7 +80,7 @@ fn base() -> Keys {
         ("train.warmup", "1".into()),
         ("train.drift_every", "1".into()),
         ("evaluate.retrieval.users", "8".into()),
-        ("evaluate.retrieval.beams", "5".into()),
+        ("evaluate.retrieval.beams", "30".into()),
         (
             "evaluate.text.tasks",
             r#"[{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]"#.into(),

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::RunFile;
 use crate::language::{self, SuiteResult};
-use crate::pipeline::{Base, Job};
+use crate::pipeline::{Base, IDS_FILE, Job};
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
@@ -181,7 +181,7 @@ fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, d
     orbit_models::save(model, &partial, Dtype::F32, &about)?;
     job.vocabulary.save(&partial)?;
     chat.save(&partial)?;
-    job.ids.save(&partial.join("semantic_ids.json"))?;
+    job.ids.save(&partial.join(IDS_FILE))?;
     fs::rename(&partial, &place).with_context(|| place.display().to_string())
 }
 

@@ -19,7 +19,12 @@ pub(crate) struct Base {
     pub(crate) model: Decoder,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) chat: ChatTemplate,
+    /// Codes of each level of the semantic IDs that it has learned; none for a model that has learned none.
+    codes_per_level: Vec<usize>,
 }
+
+/// The semantic IDs beside a model that has learned them.
+pub(crate) const IDS_FILE: &str = "semantic_ids.json";
 
 impl Base {
     /// Opens a Hugging Face directory or a GGUF file.
@@ -29,7 +34,15 @@ impl Base {
         }
         let file = path.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&file).map_err(|e| anyhow!("{}: {e}", file.display()))?;
-        Ok(Self { model: orbit_models::load(path, device)?, tokenizer, chat: ChatTemplate::read(path)? })
+        let ids = path.join(IDS_FILE);
+        let codes_per_level =
+            if ids.exists() { SemanticIds::load(&ids)?.codes_per_level().to_vec() } else { Vec::new() };
+        Ok(Self {
+            model: orbit_models::load(path, device)?,
+            tokenizer,
+            chat: ChatTemplate::read(path)?,
+            codes_per_level,
+        })
     }
 
     fn open_gguf(path: &Path, device: &Device) -> Result<Self> {
@@ -38,12 +51,16 @@ impl Base {
         let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let config = file.tokenizer_config.as_object().cloned().unwrap_or_default();
         let model = orbit_models::from_weights(file.config, file.weights, path, device)?;
-        Ok(Self { model, tokenizer, chat: ChatTemplate::from_config(config)? })
+        Ok(Self { model, tokenizer, chat: ChatTemplate::from_config(config)?, codes_per_level: Vec::new() })
     }
 
-    /// The words of the model alone, without semantic IDs.
+    /// The words of the model, with the semantic IDs that it has learned.
     pub(crate) fn vocabulary(&self) -> Result<Vocabulary> {
-        Ok(Vocabulary::new(self.tokenizer.clone(), u32::try_from(self.model.base_vocabulary())?, &[])?)
+        Ok(Vocabulary::new(
+            self.tokenizer.clone(),
+            u32::try_from(self.model.base_vocabulary())?,
+            &self.codes_per_level,
+        )?)
     }
 }
 
