@@ -76,7 +76,7 @@ proptest! {
     #[test]
     fn with_enough_beams_it_is_exhaustive(sequences in sequences(), prompts in prompts()) {
         let (model, constraint) = (model(), walk(&sequences));
-        let found = beam_search(&model, &prompts, &constraint, sequences.len());
+        let found = beam_search(&model, &prompts, &constraint, sequences.len()).unwrap();
         for (prompt, found) in prompts.iter().zip(&found) {
             same(found, &exhaustive(&model, prompt, &sequences))?;
         }
@@ -87,7 +87,7 @@ proptest! {
         sequences in sequences(), prompts in prompts(), beams in 1..6usize,
     ) {
         let (model, constraint) = (model(), walk(&sequences));
-        for (prompt, found) in prompts.iter().zip(beam_search(&model, &prompts, &constraint, beams)) {
+        for (prompt, found) in prompts.iter().zip(beam_search(&model, &prompts, &constraint, beams).unwrap()) {
             prop_assert!(!found.is_empty() && found.len() <= beams);
             prop_assert!(found.is_sorted_by(|a, b| a.log_probability >= b.log_probability));
             let items: BTreeSet<u32> = found.iter().map(|ranked| ranked.item).collect();
@@ -103,9 +103,9 @@ proptest! {
     #[test]
     fn the_other_prompts_of_a_batch_do_not_matter(sequences in sequences(), prompts in prompts(), beams in 1..40usize) {
         let (model, constraint) = (model(), walk(&sequences));
-        let together = beam_search(&model, &prompts, &constraint, beams);
+        let together = beam_search(&model, &prompts, &constraint, beams).unwrap();
         for (prompt, together) in prompts.iter().zip(together) {
-            let alone = beam_search(&model, std::slice::from_ref(prompt), &constraint, beams).remove(0);
+            let alone = beam_search(&model, std::slice::from_ref(prompt), &constraint, beams).unwrap().remove(0);
             prop_assert_eq!(alone.len(), together.len());
             for (a, b) in alone.iter().zip(together) {
                 prop_assert!((a.log_probability - b.log_probability).abs() < 1e-4, "{:?} alone, {:?}", a, b);
@@ -121,7 +121,7 @@ fn more_beams_are_no_worse() {
     let sequences: Vec<Vec<u32>> = (0..64).map(|i| vec![96 + i / 16, 96 + i / 4 % 4, 100 + i % 4]).collect();
     let (constraint, prompts) = (walk(&sequences), vec![vec![1, 40, 41], vec![7; 9]]);
     for (row, prompt) in prompts.iter().enumerate() {
-        let best = |beams| beam_search(&model, &prompts, &constraint, beams)[row][0].log_probability;
+        let best = |beams| beam_search(&model, &prompts, &constraint, beams).unwrap()[row][0].log_probability;
         let scores = [1, 4, 16, 64].map(best);
         assert!(scores[3] >= scores.into_iter().fold(f64::NEG_INFINITY, f64::max) - 1e-4, "{scores:?}");
         let expected = exhaustive(&model, prompt, &sequences)[0].log_probability;
@@ -132,7 +132,9 @@ fn more_beams_are_no_worse() {
 #[test]
 fn nothing_in_gives_nothing_out() {
     let constraint = walk(&[vec![96, 97]]);
-    assert!(beam_search(&model(), &[], &constraint, 5).is_empty());
-    let only = beam_search(&model(), &[vec![3]], &constraint, 5);
+    assert!(beam_search(&model(), &[], &constraint, 5).unwrap().is_empty());
+    assert!(beam_search(&model(), &[vec![]], &constraint, 5).is_err(), "an empty prompt");
+    assert!(beam_search(&model(), &[vec![1_000_000]], &constraint, 5).is_err(), "a token that is not there");
+    let only = beam_search(&model(), &[vec![3]], &constraint, 5).unwrap();
     assert_eq!((only[0].len(), only[0][0].item), (1, 0));
 }

@@ -44,7 +44,7 @@ proptest! {
     fn windows_cover_a_text_once(tokens in prop::collection::vec(0..96u32, 0..70), window in 1..40usize) {
         let model = llama(&flex());
         let mut calls = 0;
-        let found = windows(&model, &tokens, window, &mut |count| calls += count);
+        let found = windows(&model, &tokens, window, &mut |count| calls += count).unwrap();
         let expected: Vec<(f64, usize)> = tokens
             .chunks(window.max(2))
             .filter(|chunk| chunk.len() > 1)

@@ -98,6 +98,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
         return Ok(None);
     }
     let drift = fit.drift();
+    let merges_at_end = merges(fit.finish_log());
     let model = fit.model();
     drop(fit);
     save_model(&model, &job, origin.clone(), &chat, dir)?;
@@ -128,7 +129,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
         untouched: before
             .as_ref()
             .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
-        runs: vec![summary(run, &metrics, drift, recommended, text)],
+        runs: vec![summary(run, &metrics, merges_at_end, drift, recommended, text)],
     };
     report.save(dir)?;
     Ok(Some(report))
@@ -188,6 +189,7 @@ fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, d
 fn summary(
     run: &RunFile,
     metrics: &[Metrics],
+    merges_at_end: u64,
     drift: orbit_core::Drift,
     retrieval: Option<report::Retrieval>,
     text: Option<report::Text>,
@@ -203,7 +205,7 @@ fn summary(
         text,
         drift: report::Drift { l2: drift.l2, flips: drift.flips },
         max_drift: run.hooks.iter().find_map(limit),
-        merges: metrics.iter().map(merges).sum(),
+        merges: metrics.iter().map(|line| merges(&line.step.log)).sum::<u64>() + merges_at_end,
         tokens_per_second: Some(tokens as f64 / seconds).filter(|rate| rate.is_finite()),
         seconds,
         peak_memory_bytes: machine::peak_memory_bytes(),
@@ -215,13 +217,12 @@ fn summary(
 
 fn point(line: &Metrics) -> report::Point {
     let drift = line.drift.map(|drift| report::Drift { l2: drift.l2, flips: drift.flips });
-    report::Point { step: line.step.step, loss: line.step.loss, drift, merges: merges(line) }
+    report::Point { step: line.step.step, loss: line.step.loss, drift, merges: merges(&line.step.log) }
 }
 
-/// How often hooks merged the weights with the original in a step.
-fn merges(line: &Metrics) -> u64 {
-    let merges = line.step.log.iter().filter(|(key, _)| key.ends_with(".merges"));
-    merges.map(|(_, count)| *count as u64).sum()
+/// How often hooks say that they merged the weights with the original.
+fn merges(log: &[(String, f64)]) -> u64 {
+    log.iter().filter(|(key, _)| key.ends_with(".merges")).map(|(_, count)| *count as u64).sum()
 }
 
 fn limit(entry: &HookEntry) -> Option<report::MaxDrift> {

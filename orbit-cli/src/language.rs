@@ -206,7 +206,7 @@ impl Scorer<'_> {
             // A window of n tokens scores n − 1.
             tokens.truncate(limit + limit.div_ceil(window - 1));
         }
-        let scored = windows(self.model, &tokens, window, self.tick);
+        let scored = windows(self.model, &tokens, window, self.tick)?;
         Ok(SuiteResult {
             name: suite.name.clone(),
             metric: Metric::Perplexity,

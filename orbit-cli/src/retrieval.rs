@@ -41,7 +41,7 @@ pub(crate) fn measure(model: &Decoder, job: &Job, config: &RetrievalConfig, quie
         tracing::debug!(users = batch.len(), "retrieval batch");
         let prompts =
             batch.iter().map(|(history, _)| job.form.prompt(history)).collect::<orbit_data::Result<Vec<_>>>()?;
-        for ((_, target), ranked) in batch.iter().zip(beam_search(model, &prompts, &valid, config.beams)) {
+        for ((_, target), ranked) in batch.iter().zip(beam_search(model, &prompts, &valid, config.beams)?) {
             let items: Vec<u32> = ranked.iter().map(|ranked| ranked.item).collect();
             ranks.push(&items, *target);
         }

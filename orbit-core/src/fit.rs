@@ -9,7 +9,7 @@ use tracing::debug;
 
 use crate::arithmetic::{Reduce, Update, read, reduce, update};
 use crate::kernel::cross_entropy;
-use crate::model::pick;
+use crate::model::{check_tokens, pick};
 use crate::optim::{Moments, global_norm};
 use crate::parameters::{gradients, parameters, put, take, weights};
 use crate::pass::TrainPass;
@@ -95,6 +95,7 @@ pub struct Fit<M, B> {
     /// Steps done.
     pub(crate) done: u64,
     pub(crate) finished: bool,
+    finish_log: Log,
 }
 
 /// What happened in one step.
@@ -156,6 +157,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
             schedule,
             done: 0,
             finished: false,
+            finish_log: Log::new(),
         };
         fit.fill();
         Ok(fit)
@@ -195,6 +197,11 @@ impl<M: Model, B: Batches> Fit<M, B> {
             seconds: start.elapsed().as_secs_f64(),
             hook_seconds,
         }))
+    }
+
+    /// What hooks reported when they finished, by `hook.key`.
+    pub fn finish_log(&self) -> &[(String, f64)] {
+        &self.finish_log
     }
 
     /// Steps done.
@@ -260,6 +267,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         share: f64,
         log: &mut Log,
     ) -> Result<(Tensor<1>, Vec<(String, Tensor<1>)>)> {
+        check_tokens(&micro.tokens, self.model.vocabulary())?;
         let hidden = self.model.hidden(&Input::from(micro));
         let [rows, width, d] = hidden.dims();
         let hidden = hidden.reshape([rows * width, d]);
@@ -316,7 +324,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
     fn finish(&mut self) -> Result<()> {
         if !self.finished {
             self.hollow();
-            let finished = self.stack.finish(&mut self.vectors, &mut Log::new());
+            let finished = self.stack.finish(&mut self.vectors, &mut self.finish_log);
             self.fill();
             finished?;
             self.finished = true;

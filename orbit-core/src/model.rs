@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use orbit_hook::ParamKind;
 
-use crate::MicroBatch;
 use crate::kernel::Mask;
+use crate::{Error, MicroBatch, Result};
 
 /// A language model, as training and evaluation see it.
 ///
@@ -19,6 +19,11 @@ pub trait Model: Module {
 
     /// Tokens that the model was loaded with. New tokens stand after them.
     fn base_vocabulary(&self) -> usize;
+
+    /// All tokens, new ones included.
+    fn vocabulary(&self) -> usize {
+        self.base_vocabulary()
+    }
 
     /// Whether a parameter was loaded with the model or added for this run.
     fn kind(&self, parameter: &str) -> ParamKind;
@@ -74,6 +79,14 @@ impl Input {
 impl From<&MicroBatch> for Input {
     fn from(batch: &MicroBatch) -> Self {
         Self::rows(batch.tokens.clone(), batch.rows, batch.width)
+    }
+}
+
+/// An error for a token that a vocabulary of this size does not have: a device would read beside the table.
+pub fn check_tokens(tokens: &[u32], vocabulary: usize) -> Result<()> {
+    match tokens.iter().find(|&&token| token as usize >= vocabulary) {
+        Some(token) => Err(Error::Input(format!("token {token} is not in the model's vocabulary of {vocabulary}"))),
+        None => Ok(()),
     }
 }
 

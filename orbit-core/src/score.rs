@@ -5,7 +5,7 @@
 
 use crate::arithmetic::read;
 use crate::kernel::log_likelihood;
-use crate::model::pick;
+use crate::model::{check_tokens, pick};
 use crate::{Error, Input, Model, Result};
 
 /// A text and its possible continuations, in tokens.
@@ -41,6 +41,10 @@ pub fn choices<M: Model>(
     {
         return Err(Error::Input(format!("item {at} has an empty context or an empty choice")));
     }
+    for item in items {
+        check_tokens(&item.context, model.vocabulary())?;
+        item.continuations.iter().try_for_each(|tokens| check_tokens(tokens, model.vocabulary()))?;
+    }
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|&at| items[at].len());
     let mut scores = vec![Vec::new(); items.len()];
@@ -66,17 +70,17 @@ pub fn windows<M: Model>(
     tokens: &[u32],
     window: usize,
     progress: &mut dyn FnMut(usize),
-) -> Vec<(f64, usize)> {
+) -> Result<Vec<(f64, usize)>> {
+    check_tokens(tokens, model.vocabulary())?;
     let windows = tokens.chunks(window.max(2)).filter(|window| window.len() > 1);
-    windows
-        .map(|window| {
-            let input = Input::rows(window.to_vec(), 1, window.len());
-            let positions: Vec<u32> = (0..window.len() as u32 - 1).collect();
-            let scored = token_scores(model, &input, &positions, &window[1..]);
-            progress(1);
-            (-scored.iter().sum::<f64>(), scored.len())
-        })
-        .collect()
+    let scores = windows.map(|window| {
+        let input = Input::rows(window.to_vec(), 1, window.len());
+        let positions: Vec<u32> = (0..window.len() as u32 - 1).collect();
+        let scored = token_scores(model, &input, &positions, &window[1..]);
+        progress(1);
+        (-scored.iter().sum::<f64>(), scored.len())
+    });
+    Ok(scores.collect())
 }
 
 /// Scores the continuations of a few items in one forward pass.

@@ -171,6 +171,10 @@ impl Model for Decoder {
         self.config.vocab_size
     }
 
+    fn vocabulary(&self) -> usize {
+        self.config.vocab_size + self.new_token_count()
+    }
+
     fn kind(&self, parameter: &str) -> ParamKind {
         if parameter.starts_with(NEW_TOKENS) { ParamKind::New } else { ParamKind::Base }
     }

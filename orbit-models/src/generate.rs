@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use orbit_core::kernel::Mask;
-use orbit_core::{Input, Model};
+use orbit_core::{Error, Input, Model, Result, check_tokens};
 use rayon::prelude::*;
 
 use crate::{Cache, Decoder};
@@ -40,7 +40,14 @@ pub fn beam_search(
     prompts: &[Vec<u32>],
     constraint: &impl Constraint,
     beams: usize,
-) -> Vec<Vec<Ranked>> {
+) -> Result<Vec<Vec<Ranked>>> {
+    if let Some(at) = prompts.iter().position(Vec::is_empty) {
+        return Err(Error::Input(format!("prompt {at} is empty")));
+    }
+    prompts.iter().try_for_each(|prompt| check_tokens(prompt, model.vocabulary()))?;
+    if prompts.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut search = Search::start(prompts, constraint.root());
     let mut cache = Cache::default();
     let mut input = prompt_rows(prompts);
@@ -50,7 +57,7 @@ pub fn beam_search(
     } {
         input = next;
     }
-    search.rows.into_iter().map(|row| row.ranked(beams)).collect()
+    Ok(search.rows.into_iter().map(|row| row.ranked(beams)).collect())
 }
 
 /// A sequence half written.
