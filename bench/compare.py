@@ -24,10 +24,11 @@ parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--steps", type=int, default=5)
 parser.add_argument("--rows", type=int, default=4)
 parser.add_argument("--width", type=int, default=256)
+parser.add_argument("--threads", type=int, default=os.cpu_count())
 args = parser.parse_args()
 
 size = ["--rows", str(args.rows), "--width", str(args.width), "--steps", str(args.steps)]
-torch = [sys.executable, str(ROOT / "bench/torch_step.py"), args.shape, *size]
+torch = [sys.executable, str(ROOT / "bench/torch_step.py"), args.shape, *size, "--threads", str(args.threads)]
 orbit = [str(ROOT / "target/release/orbit"), "bench", "--shape", args.shape, *size]
 CONTENDERS = {
     "torch": (torch, {}),
@@ -39,7 +40,9 @@ CONTENDERS = {
 
 
 def measure(command, environment):
-    out = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    inherited = {key: value for key, value in os.environ.items() if key != "ORBIT_MALLOC"}
+    inherited["RAYON_NUM_THREADS"] = str(args.threads)
+    out = subprocess.run(command, env={**inherited, **environment}, capture_output=True, text=True, check=True)
     return json.loads(out.stdout.strip().splitlines()[-1])
 
 
@@ -57,7 +60,7 @@ def ratio(name, key, to="torch"):
 print(json.dumps({
     "command": "python bench/compare.py " + " ".join(sys.argv[1:]),
     "commit": subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
-    "machine": {"os": platform.platform(), "cores": os.cpu_count()},
+    "machine": {"os": platform.platform(), "cores": os.cpu_count(), "threads": args.threads},
     "summary": {
         name: {
             "tokens_per_second": median(name, "tokens_per_second"),

@@ -292,9 +292,12 @@ fn every_key_changes_something() {
         }
         let before = known.entry(format!("{keys:?}")).or_insert_with(|| outcome(dir.path(), &keys)).clone();
         set(&mut keys, written(case.key), case.value);
-        if outcome(dir.path(), &keys) == before {
+        let after = outcome(dir.path(), &keys);
+        if after == before {
             dead.push(case.key);
         }
+        let may_fail = ["device", "model.path"].contains(&case.key);
+        assert!(may_fail || after.starts_with("Some(0)"), "{} = {} fails: {after}", case.key, case.value);
     }
     assert!(dead.is_empty(), "these keys change nothing: {dead:?}");
 }

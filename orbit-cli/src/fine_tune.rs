@@ -11,9 +11,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use orbit_core::{Entry, Fit};
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::NextItems;
@@ -28,23 +27,17 @@ use crate::pipeline::{Base, IDS_FILE, Job};
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
-use crate::{machine, retrieval, usage};
+use crate::usage::Usage;
+use crate::{machine, retrieval};
 
 const RUN_FILE: &str = "run.toml";
 const UNTOUCHED: &str = "untouched.json";
-
-/// Whether a run begins or goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    Fresh,
-    FromCheckpoint,
-}
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
 pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> {
     if dir.join(RUN_FILE).exists() {
         if !overwrite {
-            return Err(usage::Usage::new(format!(
+            return Err(Usage::new(format!(
                 "{} has a run already: go on with `orbit resume`, or give --overwrite",
                 dir.display()
             ))
@@ -69,11 +62,19 @@ pub(crate) fn read(dir: &Path) -> Result<RunFile> {
     RunFile::read(&dir.join(RUN_FILE))
 }
 
-/// Trains and measures as `run`, whose paths are absolute, says. `None` when somebody stopped it, with the state saved.
-pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Result<Option<Report>> {
-    let started = SystemTime::now();
+/// Trains and measures as `run`, whose paths are absolute, says; goes on from the last checkpoint where there is one. `None`
+/// when somebody stopped it, with the state saved.
+pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Report>> {
+    let started = machine::now();
+    machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
     let base = Base::open(&run.model.path, &device)?;
+    if base.model.new_token_count() > 0 {
+        let path = run.model.path.display();
+        return Err(
+            Usage::new(format!("{path} has learned semantic IDs already: start from the model it came from")).into()
+        );
+    }
     let job = Job::new(run, &base)?;
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?;
     let before = untouched(run, dir, &base, suites.as_deref(), quiet)?;
@@ -82,10 +83,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
     // The training step changes weights in place; the base model would keep a second copy alive.
     let Base { chat, model, .. } = base;
     drop(model);
-    if start == Start::FromCheckpoint {
-        let Some(latest) = training::checkpoints(dir)?.pop() else {
-            bail!("{} has no checkpoint to go on from", dir.display());
-        };
+    if let Some(latest) = training::checkpoints(dir)?.pop() {
         fit.load(&latest)?;
     }
     let origin = fit.origin_digest();
@@ -98,6 +96,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
         return Ok(None);
     }
     let drift = fit.drift();
+    let peak_memory_bytes = machine::peak_memory_bytes();
     let merges_at_end = merges(fit.finish_log());
     let model = fit.model();
     drop(fit);
@@ -115,10 +114,10 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
     let report = Report {
         format: Report::FORMAT,
         title: run.name.clone(),
-        command: command(),
+        command: machine::command_line(),
         version: env!("CARGO_PKG_VERSION").into(),
         commit: option_env!("ORBIT_COMMIT").map(str::to_owned),
-        started: humantime::format_rfc3339_seconds(started).to_string(),
+        started,
         machine: machine::describe(),
         device: run.device.clone(),
         seed: run.seed,
@@ -129,7 +128,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, start: Start, quiet: bool) -> Resul
         untouched: before
             .as_ref()
             .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
-        runs: vec![summary(run, &metrics, merges_at_end, drift, recommended, text)],
+        runs: vec![Run { peak_memory_bytes, ..summary(run, &metrics, merges_at_end, drift, recommended, text) }],
     };
     report.save(dir)?;
     Ok(Some(report))
@@ -208,7 +207,7 @@ fn summary(
         merges: metrics.iter().map(|line| merges(&line.step.log)).sum::<u64>() + merges_at_end,
         tokens_per_second: Some(tokens as f64 / seconds).filter(|rate| rate.is_finite()),
         seconds,
-        peak_memory_bytes: machine::peak_memory_bytes(),
+        peak_memory_bytes: None,
         padding_share: Some(padding as f64 / (padding + tokens).max(1) as f64),
         dtip: None,
         history: report::downsample(&metrics.iter().map(point).collect::<Vec<_>>(), 400),
@@ -250,10 +249,4 @@ fn config_digest(run: &RunFile) -> Result<String> {
     run.model.path = run.model.path.file_name().unwrap_or_default().into();
     let digest = Sha256::digest(run.to_toml()?);
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The command line, with the program's name in place of its path.
-fn command() -> String {
-    let arguments = std::env::args().skip(1);
-    std::iter::once("orbit".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }

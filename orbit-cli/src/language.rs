@@ -97,8 +97,8 @@ pub(crate) fn suites(config: &TextConfig) -> Result<Vec<Suite>> {
         }
     }
     for task in &config.tasks {
-        // The figures that are usually quoted: HellaSwag and ARC-Challenge have endings of very different lengths.
-        let normalised = task.kind == text::Suite::Hellaswag || task.name.contains("challenge");
+        // Its endings are of very different lengths.
+        let normalised = task.kind == text::Suite::Hellaswag;
         suites.push(Suite { name: task.name.clone(), tasks: task.read()?, limit: task.limit, normalised });
     }
     Ok(suites)
@@ -200,7 +200,7 @@ impl Scorer<'_> {
     }
 
     fn passage(&mut self, suite: &Suite, text: &str) -> Result<SuiteResult> {
-        let window = WINDOW.min(self.model.config().max_position_embeddings);
+        let window = WINDOW.min(self.model.config().max_position_embeddings).max(2);
         let mut tokens = self.vocabulary.encode(text)?;
         if let Some(limit) = suite.limit {
             // A window of n tokens scores n − 1.
@@ -223,13 +223,19 @@ fn hit(right: bool) -> Item {
 
 /// The results as a report shows them, beside those of the model before training.
 pub(crate) fn summary(results: &[SuiteResult], before: Option<&[SuiteResult]>) -> report::Text {
-    let reference = |name: &str| before?.iter().find(|suite| suite.name == name).map(SuiteResult::score);
-    let kept = |suite: &SuiteResult, score: f64| suite.metric.retention(score, reference(&suite.name)?, suite.chance);
+    // Paired: a resample draws the same items of a suite before and after.
+    let was = |suite: &SuiteResult| {
+        before?.iter().find(|other| other.name == suite.name && other.items.len() == suite.items.len())
+    };
+    let kept = |suite: &SuiteResult| suite.metric.retention(suite.score(), was(suite)?.score(), suite.chance);
+    let kept_of = |suite: &SuiteResult, drawn: &[usize]| {
+        suite.metric.retention(suite.resampled(drawn), was(suite)?.resampled(drawn), suite.chance)
+    };
     let suites = results.iter().map(|suite| {
         let score = report::SuiteScore {
             score: suite.score(),
             chance: suite.chance,
-            retention: kept(suite, suite.score()),
+            retention: kept(suite),
             ci: suite.interval(),
             metric: suite.metric.name().into(),
             items: suite.items.len() as u64,
@@ -239,13 +245,13 @@ pub(crate) fn summary(results: &[SuiteResult], before: Option<&[SuiteResult]>) -
     let accuracies = results.iter().filter(|suite| suite.metric != Metric::Perplexity).map(SuiteResult::score);
     let sizes: Vec<usize> = results.iter().map(|suite| suite.items.len()).collect();
     let interval = bootstrap(&sizes, RESAMPLES, SEED, |drawn| {
-        mean(results.iter().zip(drawn).filter_map(|(suite, drawn)| kept(suite, suite.resampled(drawn))))
+        mean(results.iter().zip(drawn).filter_map(|(suite, drawn)| kept_of(suite, drawn)))
     });
     report::Text {
         suites: suites.collect(),
         mean: mean(accuracies),
-        retention: mean(results.iter().filter_map(|suite| kept(suite, suite.score()))),
-        ci: interval.map(|interval| [interval.low, interval.high]).filter(|_| before.is_some()),
+        retention: mean(results.iter().filter_map(kept)),
+        ci: interval.map(|interval| [interval.low, interval.high]),
     }
 }
 

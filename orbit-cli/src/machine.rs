@@ -1,6 +1,7 @@
-//! What this machine is, for reports.
+//! What this machine is, when it is, and what was asked of it, for reports.
 
 use std::fs;
+use std::time::SystemTime;
 
 use crate::report::Machine;
 
@@ -17,6 +18,24 @@ pub(crate) fn describe() -> Machine {
 /// The most memory that this process has held at once, as the system counts it.
 pub(crate) fn peak_memory_bytes() -> Option<u64> {
     line_of("/proc/self/status", "VmHWM").as_deref().and_then(kibibytes)
+}
+
+/// The moment, as RFC 3339.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// The command line, with the program's name in place of its path.
+pub(crate) fn command_line() -> String {
+    let arguments = std::env::args().skip(1);
+    std::iter::once("orbit".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// Lets [`peak_memory_bytes`] count from now on, where the system can do that.
+pub(crate) fn reset_peak_memory() {
+    if let Err(error) = fs::write("/proc/self/clear_refs", "5") {
+        tracing::debug!("the peak of memory counts from the start of the process: {error}");
+    }
 }
 
 fn kibibytes(text: &str) -> Option<u64> {

@@ -105,7 +105,7 @@ impl Job {
 
 /// The corpus of a run, and embeddings where it has them. Says how many rows were skipped, and why the first was.
 pub(crate) fn read_corpus(run: &RunFile) -> Result<(Corpus, Option<ItemEmbeddings>)> {
-    let source = run.corpus.source().map_err(anyhow::Error::from)?;
+    let source = run.corpus.source()?;
     let (corpus, report) = match source {
         Source::Generated(catalogue) => {
             let (corpus, embeddings) = catalogue.generate();

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::progress::Progress;
 
-/// A [`Loader`] as the training step wants it. Looks a window ahead, and can start anywhere.
+/// A [`Loader`] as the training step wants it.
 pub(crate) struct Feed<S>(pub(crate) Loader<S>);
 
 impl<S: ExampleSource> Batches for Feed<S> {
@@ -72,8 +72,10 @@ pub(crate) fn run<M: Model, B: Batches>(
     keep_lines(&path, fit.steps())?;
     let mut metrics = OpenOptions::new().create(true).append(true).open(&path).context(path.display().to_string())?;
     let mut recent = VecDeque::new();
-    while let Some(step) = fit.step()? {
+    while let Some(mut step) = fit.step()? {
         let at = step.step;
+        // JSON has no NaN.
+        step.log.retain(|(_, value)| value.is_finite());
         let due = |every: u64| every > 0 && (at.is_multiple_of(every) || at == total);
         let drift = due(rhythm.drift_every).then(|| fit.drift());
         recent.push_back(step.loss);
@@ -82,10 +84,12 @@ pub(crate) fn run<M: Model, B: Batches>(
         }
         let loss = recent.iter().sum::<f64>() / recent.len() as f64;
         progress.set(at, &[("loss", loss)]);
-        serde_json::to_writer(&metrics, &Metrics { step, drift })?;
-        metrics.write_all(b"\n")?;
+        let mut line = serde_json::to_vec(&Metrics { step, drift })?;
+        line.push(b'\n');
+        metrics.write_all(&line)?;
         let stopping = stop_asked();
-        if stopping || (due(rhythm.save_every) && at < total) {
+        // The end is saved too: what follows, measuring, takes long.
+        if stopping || due(rhythm.save_every) || at == total {
             metrics.sync_data()?;
             save(fit, dir, rhythm.keep)?;
         }
@@ -126,7 +130,10 @@ pub(crate) fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
     }
     let entries = fs::read_dir(&folder).context(folder.display().to_string())?;
     let mut found: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    found.retain(|path| path.extension().is_none());
+    found.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix("step-").is_some_and(|step| step.parse::<u64>().is_ok())
+    });
     found.sort();
     Ok(found)
 }

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use orbit_hook::{Entry, Param, State};
@@ -85,7 +85,9 @@ impl<M: Model, B: Batches> Fit<M, B> {
         if dir.exists() {
             return Err(Error::checkpoint(dir, "is there already"));
         }
-        let partial = dir.with_extension("partial");
+        let mut partial = dir.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
         if partial.exists() {
             fs::remove_dir_all(&partial).map_err(|e| Error::io(&partial, e))?;
         }
@@ -103,7 +105,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         write_json(&partial.join(MANIFEST), &manifest)?;
         sync(&partial)?;
         fs::rename(&partial, dir).map_err(|e| Error::io(dir, e))?;
-        sync(dir.parent().unwrap_or(Path::new(".")))
+        sync(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
     }
 
     /// Goes on from a checkpoint that this run, with the same model, hooks and optimizer, has saved. An error leaves the run as

@@ -121,7 +121,7 @@ pub struct StepReport {
     pub padding: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// Of these, the seconds spent in hooks.
+    /// Of these, the seconds spent in the `gradients` and `weights` phases of hooks.
     pub hook_seconds: f64,
 }
 
@@ -177,7 +177,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let (loss, terms) = self.backward(&step, &batch, &mut log)?;
         let norm = self.finite_norm(&step, &batch)?;
         self.hollow();
-        let updated = self.update(&step, norm, &mut log);
+        let updated = self.update(&step, &batch, norm, &mut log);
         self.fill();
         let (acted, hook_seconds) = updated?;
         self.done = number;
@@ -303,20 +303,24 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
     /// The hooks' turn on the gradients, the optimizer's update, the hooks' turn on the weights. Gives the hooks that changed
     /// something, and the seconds they took.
-    fn update(&mut self, step: &Step, norm: f64, log: &mut Log) -> Result<(Vec<String>, f64)> {
+    fn update(&mut self, step: &Step, batch: &[MicroBatch], norm: f64, log: &mut Log) -> Result<(Vec<String>, f64)> {
         let start = Instant::now();
         let mut acted = self.stack.in_space(Phases::GRADIENTS, step, &mut self.vectors, log)?;
         let on_gradients = start.elapsed();
-        self.descend(step, if acted.is_empty() { Some(norm) } else { None });
+        let norm = if acted.is_empty() { norm } else { self.finite_norm(step, batch)? };
+        self.descend(step, norm);
         let start = Instant::now();
-        acted.extend(self.stack.in_space(Phases::WEIGHTS, step, &mut self.vectors, log)?);
+        for hook in self.stack.in_space(Phases::WEIGHTS, step, &mut self.vectors, log)? {
+            if !acted.contains(&hook) {
+                acted.push(hook);
+            }
+        }
         Ok((acted, (on_gradients + start.elapsed()).as_secs_f64()))
     }
 
-    /// The optimizer's update, after which the gradients are gone. `norm` is theirs if it is known.
-    fn descend(&mut self, step: &Step, norm: Option<f64>) {
+    /// The optimizer's update, after which the gradients are gone. `norm` is theirs.
+    fn descend(&mut self, step: &Step, norm: f64) {
         let gradients = self.vectors.gradients.take().unwrap_or_default();
-        let norm = norm.unwrap_or_else(|| global_norm(&gradients));
         let weights = &mut self.vectors.weights;
         self.optimizer.update(weights, &gradients, &mut self.moments, norm, step.number, step.learning_rate);
     }

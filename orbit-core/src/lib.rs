@@ -22,7 +22,7 @@ pub use batch::MicroBatch;
 pub use device::{available, device};
 pub use error::{Error, Result};
 pub use fit::{Batches, Drift, Fit, StepReport};
-pub use model::{Input, Model, check_tokens};
+pub use model::{Input, Model, check_tokens, pick};
 pub use optim::{AdamW, Decay, Schedule};
 pub use parameters::{host_weights, parameters};
 pub use stack::Entry;

@@ -27,11 +27,6 @@ pub trait Model: Module {
 
     /// Whether a parameter was loaded with the model or added for this run.
     fn kind(&self, parameter: &str) -> ParamKind;
-
-    /// Where the parameters are.
-    fn device(&self) -> Device {
-        self.devices().into_iter().next().unwrap_or_default()
-    }
 }
 
 /// Tokens for one forward pass.
@@ -90,8 +85,8 @@ pub fn check_tokens(tokens: &[u32], vocabulary: usize) -> Result<()> {
     }
 }
 
-/// Rows of a `[n, d]` tensor by index.
-pub(crate) fn pick(rows: Tensor<2>, index: &[u32]) -> Tensor<2> {
+/// Rows of a `[n, d]` tensor, by index.
+pub fn pick(rows: Tensor<2>, index: &[u32]) -> Tensor<2> {
     let index: Vec<i32> = index.iter().map(|&i| i as i32).collect();
     let count = index.len();
     let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &rows.device());

@@ -81,7 +81,7 @@ impl Decoder {
         Self::from_source(config, &mut source, device)
     }
 
-    /// Adds `count` tokens after those the model has. Input and output rows are each drawn from the normal distribution that
+    /// Adds `count` tokens after those the model was loaded with, in place of any added before. Input and output rows are each drawn from the normal distribution that
     /// fits the rows there are, column by column (our choice; the ORBIT paper is silent).
     pub fn with_new_tokens(mut self, count: usize, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -177,10 +177,6 @@ impl Model for Decoder {
 
     fn kind(&self, parameter: &str) -> ParamKind {
         if parameter.starts_with(NEW_TOKENS) { ParamKind::New } else { ParamKind::Base }
-    }
-
-    fn device(&self) -> Device {
-        self.model.norm.weight.val().device()
     }
 }
 

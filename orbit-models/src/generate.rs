@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use orbit_core::kernel::Mask;
-use orbit_core::{Error, Input, Model, Result, check_tokens};
+use orbit_core::{Error, Input, Model, Result, check_tokens, pick};
 use rayon::prelude::*;
 
 use crate::{Cache, Decoder};
@@ -53,7 +53,7 @@ pub fn beam_search(
     let mut input = prompt_rows(prompts);
     while let Some(next) = {
         let scores = LogScores::new(model, model.hidden_after(&input, &mut cache), &search);
-        search.extend(&scores, constraint, beams)
+        search.extend(&scores, constraint, beams)?
     } {
         input = next;
     }
@@ -96,11 +96,10 @@ struct LogScores {
 impl LogScores {
     fn new(model: &Decoder, hidden: Tensor<3>, search: &Search) -> Self {
         let [rows, width, d] = hidden.dims();
-        let at: Vec<i32> = (search.rows.iter().enumerate())
-            .flat_map(|(row, beams)| beams.live.iter().map(move |beam| (row * width + beam.column) as i32))
+        let last: Vec<u32> = (search.rows.iter().enumerate())
+            .flat_map(|(row, beams)| beams.live.iter().map(move |beam| (row * width + beam.column) as u32))
             .collect();
-        let index = Tensor::<1, Int>::from_data(TensorData::new(at.clone(), [at.len()]), &hidden.device());
-        let logits = model.logits(hidden.reshape([rows * width, d]).select(0, index));
+        let logits = model.logits(pick(hidden.reshape([rows * width, d]), &last));
         let [_, vocabulary] = logits.dims();
         let logits: Vec<f32> = logits.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
         let log_totals = logits.par_chunks(vocabulary).map(log_total).collect();
@@ -127,16 +126,16 @@ impl Search {
     }
 
     /// Keeps the best continuations of every row; the tokens to run next, or none when all sequences have ended.
-    fn extend(&mut self, scores: &LogScores, constraint: &impl Constraint, beams: usize) -> Option<Input> {
+    fn extend(&mut self, scores: &LogScores, constraint: &impl Constraint, beams: usize) -> Result<Option<Input>> {
         let mut tokens = Vec::with_capacity(self.rows.len());
         let mut first = 0;
         for row in &mut self.rows {
             let count = row.live.len();
-            tokens.push(row.extend(first, scores, constraint, beams, self.seen));
+            tokens.push(row.extend(first, scores, constraint, beams, self.seen)?);
             first += count;
         }
         self.width = tokens.iter().map(Vec::len).max().unwrap_or(0);
-        (self.width > 0).then(|| self.input(&tokens))
+        Ok((self.width > 0).then(|| self.input(&tokens)))
     }
 
     /// The rows' next tokens as one input that follows the cache.
@@ -174,10 +173,11 @@ impl Row {
         constraint: &impl Constraint,
         beams: usize,
         seen: usize,
-    ) -> Vec<u32> {
+    ) -> Result<Vec<u32>> {
         let mut candidates: Vec<(f64, u32, usize, u32)> = Vec::new();
         for (index, beam) in self.live.iter().enumerate() {
             let (tokens, child) = constraint.children(beam.node);
+            check_tokens(tokens, scores.vocabulary)?;
             for (&token, node) in tokens.iter().zip(child..) {
                 candidates.push((beam.score + scores.of(first + index, token), node, index, token));
             }
@@ -197,7 +197,7 @@ impl Row {
             next.push(token);
         }
         self.live = live;
-        next
+        Ok(next)
     }
 
     fn ranked(mut self, beams: usize) -> Vec<Ranked> {

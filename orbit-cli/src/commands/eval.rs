@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use orbit_models::Extension;
@@ -16,7 +17,8 @@ use crate::config::RunFile;
 use crate::language::{self, Metric, SuiteResult};
 use crate::paths::{self, DataDir};
 use crate::pipeline::{Base, Job};
-use crate::retrieval;
+use crate::report::{self, Machine};
+use crate::{machine, retrieval};
 
 /// Scores by suite and metric, as lm-evaluation-harness writes them, and what it has no place for.
 #[derive(Serialize)]
@@ -24,7 +26,24 @@ struct Scores {
     results: BTreeMap<String, BTreeMap<String, Value>>,
     #[serde(rename = "n-samples")]
     samples: BTreeMap<String, Value>,
-    orbit: Value,
+    orbit: Orbit,
+}
+
+/// How the scores came about, and the new job where the model has learned one.
+#[derive(Serialize)]
+struct Orbit {
+    command: String,
+    version: &'static str,
+    commit: Option<&'static str>,
+    started: String,
+    machine: Machine,
+    device: String,
+    seed: u64,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retrieval: Option<report::Retrieval>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baselines: Option<report::Baselines>,
 }
 
 pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
@@ -33,7 +52,20 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
     let path = paths::model(&args.model, std::path::Path::new("."))?;
     let base = Base::open(&path, &device)?;
     let trained = Extension::read(&path)?;
-    let mut scores = Scores { results: BTreeMap::new(), samples: BTreeMap::new(), orbit: Value::Null };
+    let start = Instant::now();
+    let orbit = Orbit {
+        command: machine::command_line(),
+        version: env!("CARGO_PKG_VERSION"),
+        commit: option_env!("ORBIT_COMMIT"),
+        started: machine::now(),
+        machine: machine::describe(),
+        device: run.device.clone(),
+        seed: run.seed,
+        seconds: 0.0,
+        retrieval: None,
+        baselines: None,
+    };
+    let mut scores = Scores { results: BTreeMap::new(), samples: BTreeMap::new(), orbit };
     if let Some(config) = &run.evaluate.text {
         let vocabulary = base.vocabulary()?;
         let suites = language::suites(config)?;
@@ -42,14 +74,18 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
             scores.results.insert(result.name.clone(), harness(&result));
         }
     }
+    if run.evaluate.retrieval.is_some() && trained.is_none() {
+        tracing::warn!("{} has learned no semantic IDs: retrieval is not measured", path.display());
+    }
     if let (Some(config), Some(trained)) = (&run.evaluate.retrieval, &trained) {
         let job = Job::new(&run, &base)?;
         if trained.semantic_ids.as_deref() != Some(job.ids.digest()) {
             bail!("{} was trained with other semantic IDs than this run file makes", path.display());
         }
-        let found = retrieval::measure(&base.model, &job, config, global.quiet)?;
-        scores.orbit = json!({ "retrieval": found, "baselines": retrieval::baselines(&job, config) });
+        scores.orbit.retrieval = Some(retrieval::measure(&base.model, &job, config, global.quiet)?);
+        scores.orbit.baselines = Some(retrieval::baselines(&job, config));
     }
+    scores.orbit.seconds = start.elapsed().as_secs_f64();
     let text = serde_json::to_string_pretty(&scores)? + "\n";
     match &args.out {
         Some(path) => fs::write(path, text).with_context(|| path.display().to_string()),

@@ -18,6 +18,7 @@ use crate::args::{Global, Pretrain};
 use crate::paths::DataDir;
 use crate::progress::Progress;
 use crate::training::{self, Ending, Feed, Rhythm};
+use crate::usage::Usage;
 
 /// What a recipe for a language model says.
 #[derive(Debug, Deserialize)]
@@ -57,7 +58,11 @@ struct Training {
 
 pub(crate) fn run(args: &Pretrain, global: &Global) -> Result<()> {
     let text = fs::read_to_string(&args.recipe).with_context(|| args.recipe.display().to_string())?;
-    let mut recipe: Recipe = toml::from_str(&text).with_context(|| args.recipe.display().to_string())?;
+    let recipe = toml::from_str(&text).map_err(|error| Usage::new(format!("{}: {error}", args.recipe.display())));
+    let mut recipe: Recipe = recipe?;
+    if recipe.architecture.heads == 0 {
+        return Err(Usage::new("architecture.heads must be at least 1").into());
+    }
     recipe.train.steps = args.steps.unwrap_or(recipe.train.steps);
     let device = orbit_core::device(&args.device)?;
     fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;

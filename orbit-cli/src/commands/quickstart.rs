@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::args::{Global, Quickstart};
 use crate::commands::print;
 use crate::config::RunFile;
-use crate::fine_tune::{self, Start};
+use crate::fine_tune;
 use crate::report::{self, Report};
 
 const RECIPE: &str = include_str!("../../../recipes/quickstart.toml");
@@ -27,6 +27,8 @@ const MODEL: [(&str, &[u8]); 4] = [
 pub(crate) fn run(args: &Quickstart, global: &Global) -> Result<()> {
     orbit_core::device(&args.device)?;
     let model = args.out.join("tiny-lm");
+    // Only an earlier quickstart may be replaced.
+    let again = model.exists();
     unpack(&model)?;
     let mut orbit = RunFile::parse(RECIPE)?;
     orbit.device = args.device.clone();
@@ -36,8 +38,8 @@ pub(crate) fn run(args: &Quickstart, global: &Global) -> Result<()> {
     let mut reports = Vec::new();
     for run in [plain, orbit] {
         let dir = args.out.join(&run.name);
-        fine_tune::prepare(&run, &dir, true)?;
-        let Some(report) = fine_tune::run(&run, &dir, Start::Fresh, global.quiet)? else {
+        fine_tune::prepare(&run, &dir, again)?;
+        let Some(report) = fine_tune::run(&run, &dir, global.quiet)? else {
             return print("stopped\n");
         };
         reports.push(report);

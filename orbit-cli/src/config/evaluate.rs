@@ -80,9 +80,10 @@ impl Text {
         if self.tasks.is_empty() && !self.embedded {
             return fault("evaluate.text", "measures nothing: give `tasks`, or set `embedded = true`");
         }
-        let mut names = BTreeSet::new();
+        let embedded = self.embedded.then(orbit_data::text::embedded).unwrap_or_default();
+        let mut names: BTreeSet<&str> = embedded.iter().map(|(name, _)| name.as_str()).collect();
         for task in &self.tasks {
-            if !names.insert(&task.name) {
+            if !names.insert(task.name.as_str()) {
                 return fault(
                     "evaluate.text.tasks",
                     format!("has two tasks called \"{}\": scores go by name", task.name),

@@ -19,6 +19,9 @@ impl Report {
                     bail!("\"{}\" and \"{}\" began with different {what}: {one}, {another}", joint.title, other.title);
                 }
             }
+            if measured(&joint) != measured(&other) {
+                bail!("\"{}\" and \"{}\" measured different questions or users", joint.title, other.title);
+            }
             joint.title = format!("{} and {}", joint.title, other.title);
             joint.command = format!("{}; {}", joint.command, other.command);
             joint.untouched = joint.untouched.or(other.untouched);
@@ -42,6 +45,13 @@ impl Report {
             run.dtip = measures(run).and_then(|(text, recall)| dtip(text, text_min, 1.0, recall, 0.0, retrieval_max));
         }
     }
+}
+
+/// What a report's runs were asked: suites with their number of questions, and users.
+fn measured(report: &Report) -> Option<(Vec<(&str, u64)>, Option<u64>)> {
+    let run = report.runs.first()?;
+    let suites = run.text.iter().flat_map(|text| &text.suites).map(|(name, suite)| (name.as_str(), suite.items));
+    Some((suites.collect(), run.retrieval.as_ref().map(|retrieval| retrieval.users)))
 }
 
 /// Language retention and recall at 10.

@@ -49,7 +49,7 @@ pub(crate) struct Report {
     pub device: String,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Digest of the corpus and the text suites.
+    /// Digest of the corpus.
     pub data: String,
     /// Digest of the weights before training.
     pub model: String,
