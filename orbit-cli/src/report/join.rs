@@ -48,10 +48,10 @@ impl Report {
 }
 
 /// What a report's runs were asked: suites with their number of questions, and users.
-fn measured(report: &Report) -> Option<(Vec<(&str, u64)>, Option<u64>)> {
-    let run = report.runs.first()?;
+fn measured(report: &Report) -> Vec<(&str, u64)> {
+    let Some(run) = report.runs.first() else { return Vec::new() };
     let suites = run.text.iter().flat_map(|text| &text.suites).map(|(name, suite)| (name.as_str(), suite.items));
-    Some((suites.collect(), run.retrieval.as_ref().map(|retrieval| retrieval.users)))
+    suites.chain(run.retrieval.iter().map(|retrieval| ("users", retrieval.users))).collect()
 }
 
 /// Language retention and recall at 10.
