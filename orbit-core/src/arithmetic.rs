@@ -135,11 +135,24 @@ pub(crate) mod on_flex {
         match kind {
             Reduce::Dot => sum2(a, b, |a, b| a * b),
             Reduce::SquaredDistance => sum2(a, b, |a, b| (a - b) * (a - b)),
-            Reduce::Flips => sum2(a, b, |a, b| {
-                let same = (a > 0.0) == (b > 0.0) && (a < 0.0) == (b < 0.0);
-                if same { 0.0 } else { 1.0 }
-            }),
+            Reduce::Flips => flips(a, b) as f32,
         }
+    }
+
+    /// Entries whose signs differ. No branch, and integer lanes, so that it compiles to wide comparisons.
+    #[inline(always)]
+    fn flips(a: &[f32], b: &[f32]) -> u32 {
+        const LANES: usize = 16;
+        let differ = |a: f32, b: f32| u32::from((a > 0.0) != (b > 0.0)) | u32::from((a < 0.0) != (b < 0.0));
+        let (wide_a, rest_a) = a.as_chunks::<LANES>();
+        let (wide_b, rest_b) = b.as_chunks::<LANES>();
+        let mut lanes = [0_u32; LANES];
+        for (a, b) in wide_a.iter().zip(wide_b) {
+            for i in 0..LANES {
+                lanes[i] += differ(a[i], b[i]);
+            }
+        }
+        lanes.iter().sum::<u32>() + rest_a.iter().zip(rest_b).map(|(&a, &b)| differ(a, b)).sum::<u32>()
     }
 
     pub(super) fn update(kind: Update, dst: &mut Tensor<1>, x: Option<&Tensor<1>>, y: Option<&Tensor<1>>) -> bool {
