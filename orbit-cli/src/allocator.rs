@@ -1,9 +1,9 @@
 //! Keeps freed memory in the process.
 //!
 //! A training step frees what the one before allocated, in pieces of megabytes. glibc gives such pieces back to the kernel
-//! and faults them in again, page by page, at the next step: with SmolLM2-135M on two cores a step takes 1.26 s like that
-//! and 0.71 s with this setting. It costs that the process stays as large as it ever was. A library must not choose this
-//! for its users, so only the program does.
+//! and faults them in again, page by page, at the next step; `bench/compare.py` shows what that costs. The price of keeping
+//! them is that the process stays as large as it ever was. A library must not choose this for its users, so only the program
+//! does.
 
 /// Makes glibc's allocator keep what is freed, unless `ORBIT_MALLOC=system`; does nothing with other allocators.
 pub(crate) fn keep_freed_memory() {
