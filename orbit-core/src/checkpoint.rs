@@ -76,6 +76,7 @@ enum SavedEntry {
     NumberBits(u64),
     FloatBits(Vec<u32>),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 impl<M: Model, B: Batches> Fit<M, B> {
@@ -261,6 +262,7 @@ fn saved_hook(placed: &crate::stack::Placed) -> Result<SavedHook> {
             Entry::Number(value) => SavedEntry::NumberBits(value.to_bits()),
             Entry::Floats(values) => SavedEntry::FloatBits(values.iter().map(|value| value.to_bits()).collect()),
             Entry::Text(value) => SavedEntry::Text(value.clone()),
+            Entry::Bytes(value) => SavedEntry::Bytes(value.clone()),
         };
         (name.to_owned(), saved)
     });
@@ -275,6 +277,7 @@ fn state(saved: BTreeMap<String, SavedEntry>) -> State {
             SavedEntry::NumberBits(bits) => Entry::Number(f64::from_bits(bits)),
             SavedEntry::FloatBits(bits) => Entry::Floats(bits.into_iter().map(f32::from_bits).collect()),
             SavedEntry::Text(value) => Entry::Text(value),
+            SavedEntry::Bytes(value) => Entry::Bytes(value),
         };
         state.put(&name, entry);
     }

@@ -1,7 +1,9 @@
 //! [`Pass`] over one micro-batch of a burn model.
 
 use burn::tensor::{Tensor, activation};
-use orbit_hook::{Error, ErrorKind, ForwardPlan, Pass, Positions, Reference, Result, Site, Value};
+use orbit_hook::{
+    Error, ErrorKind, ForwardPlan, Handles, Pass, Positions, Reference, Result, Site, Value, check_factor,
+};
 
 use crate::model::pick;
 use crate::{Input, MicroBatch, Model};
@@ -17,7 +19,8 @@ pub(crate) struct TrainPass<'a, M> {
     /// `[answer tokens, vocabulary]`, shared with the task's loss.
     answer_logits: Tensor<2>,
     reference: Option<Tensor<2>>,
-    values: Vec<Held>,
+    values: Handles<Held>,
+    references: Handles<()>,
     /// Weighted terms under `hook.name`.
     pub(crate) terms: Vec<(String, Tensor<1>)>,
     pub(crate) log: Vec<(String, f64)>,
@@ -50,7 +53,8 @@ impl<'a, M: Model> TrainPass<'a, M> {
             hidden,
             answer_logits,
             reference: None,
-            values: Vec::new(),
+            values: Handles::new(),
+            references: Handles::new(),
             terms: Vec::new(),
             log: Vec::new(),
             hook: String::new(),
@@ -63,13 +67,11 @@ impl<'a, M: Model> TrainPass<'a, M> {
     }
 
     fn hold(&mut self, held: Held) -> Value {
-        self.values.push(held);
-        Value(self.values.len() as u64 - 1)
+        Value(self.values.hold(held))
     }
 
     fn held(&self, value: Value) -> Result<Held> {
-        let held = usize::try_from(value.0).ok().and_then(|index| self.values.get(index));
-        held.cloned().ok_or_else(|| Error::new(ErrorKind::Unknown, format!("value {} is not of this pass", value.0)))
+        self.values.get(value.0).cloned()
     }
 
     fn rows(&mut self, value: Value) -> Result<Tensor<2>> {
@@ -114,10 +116,11 @@ impl<M: Model> Pass for TrainPass<'_, M> {
             let [rows, width, d] = hidden.dims();
             self.reference = Some(hidden.reshape([rows * width, d]));
         }
-        Ok(Reference(0))
+        Ok(Reference(self.references.hold(())))
     }
 
-    fn of(&mut self, _: Reference, site: Site) -> Result<Value> {
+    fn of(&mut self, reference: Reference, site: Site) -> Result<Value> {
+        self.references.get(reference.0)?;
         match site {
             Site::Logits => Ok(self.hold(Held::Logits { frozen: true })),
             other => Err(Error::new(ErrorKind::Unsupported, format!("this model has no tap at {other:?}"))),
@@ -139,6 +142,7 @@ impl<M: Model> Pass for TrainPass<'_, M> {
 
     /// Over the tokens that both have: the reference knows no new ones.
     fn kl(&mut self, p: Value, q: Value, temperature: f32) -> Result<Value> {
+        check_factor("the temperature", 1.0 / f64::from(temperature))?;
         let (p, q) = (self.rows(p)?, self.rows(q)?);
         let ([rows, p_width], [q_rows, q_width]) = (p.dims(), q.dims());
         if rows != q_rows {
@@ -166,6 +170,7 @@ impl<M: Model> Pass for TrainPass<'_, M> {
     }
 
     fn add_loss(&mut self, name: &str, weight: f64, term: Value) -> Result<()> {
+        check_factor("the weight of a loss term", weight)?;
         let term = self.scalar_of(term)?.mul_scalar(weight);
         self.terms.push((format!("{}.{name}", self.hook), term));
         Ok(())

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use orbit_hook::{Error, ErrorKind, Param, ParamKind, Phases, Result, Space, Vector, Whole};
+use orbit_hook::{
+    Error, ErrorKind, Param, ParamKind, Phases, Result, Space, Vector, Whole, check_entries, check_factor,
+};
 
 use crate::arithmetic::{Reduce, Update, like, read, reduce, update};
 use crate::checkpoint::read_tensors;
@@ -175,14 +177,17 @@ impl Space for BurnSpace<'_> {
     }
 
     fn scale(&mut self, dst: Vector, by: f32) -> Result<()> {
+        check_factor("the factor of scale", by.into())?;
         self.updated(Update::Scale(by), dst, None, None)
     }
 
     fn lerp(&mut self, dst: Vector, src: Vector, t: f32) -> Result<()> {
+        check_factor("the share of lerp", t.into())?;
         self.updated(Update::Lerp(t), dst, Some(src), None)
     }
 
     fn fma(&mut self, dst: Vector, a: f32, x: Vector, y: Option<Vector>) -> Result<()> {
+        check_factor("the factor of fma", a.into())?;
         let kind = if y.is_some() { Update::AddProduct(a) } else { Update::Add(a) };
         self.updated(kind, dst, Some(x), y)
     }
@@ -214,6 +219,7 @@ impl Space for BurnSpace<'_> {
             // By bits: a zero may have changed its sign.
             let same = entries.iter().zip(&before).all(|(now, before)| now.to_bits() == before.to_bits());
             if writable && !same {
+                check_entries(&self.vectors.params[place], &before, &entries)?;
                 self.change(v, place, |tensor| *tensor = like(tensor, entries));
             }
         }

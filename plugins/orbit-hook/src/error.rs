@@ -26,6 +26,8 @@ pub enum ErrorKind {
     State,
     /// Anything the hook itself reports.
     Failed,
+    /// The hook's code has panicked.
+    Panicked,
 }
 
 impl Error {

@@ -131,6 +131,17 @@ impl Phases {
         (Self::FINISH, "finish"),
     ];
 
+    /// The set as a number: 1 for the first of [`Phases::ALL`], 2 for the second, 4 for the third, and so on, in sum.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The set that is this number; none if it names a phase that does not exist.
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        let all = Self::ALL.into_iter().fold(0, |all, (phase, _)| all | phase.0);
+        (bits & !all == 0).then_some(Self(bits))
+    }
+
     /// Whether every phase of `other` is in this set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

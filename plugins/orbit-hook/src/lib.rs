@@ -46,7 +46,11 @@
 //! }
 //! ```
 
+#[allow(unsafe_code, reason = "the boundary to foreign code; each block says why it is sound")]
+pub mod abi;
+mod encoding;
 mod error;
+mod handles;
 mod hook;
 mod pass;
 mod space;
@@ -54,7 +58,8 @@ mod state;
 pub mod testing;
 
 pub use error::{Error, ErrorKind, Result};
+pub use handles::Handles;
 pub use hook::{Hook, Phases, Step};
 pub use pass::{ForwardPlan, Pass, Positions, Reference, Site, Value};
-pub use space::{Param, ParamKind, Space, Vector, Whole};
+pub use space::{Param, ParamKind, Space, Vector, Whole, check_entries, check_factor};
 pub use state::{Entry, State};

@@ -1,4 +1,7 @@
-use crate::Result;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, ErrorKind, Result};
 
 /// One forward pass, and the differentiable arithmetic a hook may do on it. Values stay on the host's device; a [`Value`] is
 /// a handle that dies with the pass.
@@ -46,6 +49,25 @@ pub struct Reference(pub u64);
 pub enum Site {
     /// The output over the vocabulary.
     Logits,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Logits => f.write_str("logits"),
+        }
+    }
+}
+
+impl FromStr for Site {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "logits" => Ok(Self::Logits),
+            _ => Err(Error::new(ErrorKind::Unknown, format!("there is no site \"{name}\", only \"logits\""))),
+        }
+    }
 }
 
 /// Which token positions.

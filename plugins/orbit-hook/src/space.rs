@@ -1,4 +1,4 @@
-use crate::Result;
+use crate::{Error, Result};
 
 /// Vectors over the parameters, and the arithmetic a hook may do on them, where the tensors are.
 ///
@@ -7,7 +7,8 @@ use crate::Result;
 /// drift and merging unless a hook asks for them by [`Vector::at`].
 ///
 /// Costs: every operation is one pass over the named vectors; those that return a number read the device once. Writing to a
-/// vector that is read-only in the current phase is an error. No method has a default body: every one crosses the plugin ABI.
+/// vector that is read-only in the current phase is an error, and so is a factor, or an entry written in [`Space::visit`], that
+/// is NaN or infinite. No method has a default body: every one crosses the plugin ABI.
 pub trait Space {
     /// The parameters that the hook covers, in an order that is fixed for the run. [`Vector::at`] counts in this list.
     fn params(&self) -> &[Param];
@@ -43,6 +44,22 @@ pub trait Space {
 
     /// Reports a number under the hook's name in this step's line of the metrics.
     fn log(&mut self, key: &str, value: f64);
+}
+
+/// For hosts: an error for a factor that would make numbers NaN or infinite, before anything is written.
+pub fn check_factor(name: &str, factor: f64) -> Result<()> {
+    if factor.is_finite() { Ok(()) } else { Err(Error::failed(format!("{name} is {factor}: nothing was written"))) }
+}
+
+/// For hosts: an error if entries that a visitor leaves behind are NaN or infinite where they were not before.
+pub fn check_entries(param: &Param, before: &[f32], after: &[f32]) -> Result<()> {
+    match before.iter().zip(after).position(|(before, after)| before.is_finite() && !after.is_finite()) {
+        None => Ok(()),
+        Some(entry) => {
+            let (name, value) = (&param.name, after[entry]);
+            Err(Error::failed(format!("entry {entry} of {name} was set to {value}: it was not written")))
+        }
+    }
 }
 
 /// One parameter as a hook sees it.

@@ -17,6 +17,8 @@ pub enum Entry {
     Floats(Vec<f32>),
     /// A text.
     Text(String),
+    /// Bytes in a form that only the hook knows.
+    Bytes(Vec<u8>),
 }
 
 impl State {
@@ -69,6 +71,7 @@ fn mismatch(name: &str, wanted: &str, found: Option<&Entry>) -> Error {
         Some(Entry::Number(_)) => "a number",
         Some(Entry::Floats(_)) => "a list",
         Some(Entry::Text(_)) => "a text",
+        Some(Entry::Bytes(_)) => "bytes",
     };
     Error::new(ErrorKind::State, format!("saved state has {found} under \"{name}\", this hook needs {wanted}"))
 }

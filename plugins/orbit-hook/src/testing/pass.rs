@@ -1,4 +1,4 @@
-use crate::{Error, ErrorKind, ForwardPlan, Pass, Positions, Reference, Result, Site, Value};
+use crate::{Error, ErrorKind, ForwardPlan, Handles, Pass, Positions, Reference, Result, Site, Value, check_factor};
 
 /// Rows of numbers: positions by vocabulary, or a single number.
 type Rows = Vec<Vec<f64>>;
@@ -26,7 +26,8 @@ pub struct HostPass {
     student: Rows,
     reference: Rows,
     answer: Vec<bool>,
-    values: Vec<Rows>,
+    values: Handles<Rows>,
+    references: Handles<()>,
     terms: Vec<Term>,
     logged: Vec<(String, f64)>,
 }
@@ -46,7 +47,15 @@ impl HostPass {
     /// A pass that gave the logits `student`, one row per position, where the frozen original gives `reference`; `answer`
     /// tells for each position whether it is one of [`Positions::Answer`].
     pub fn new(student: Vec<Vec<f64>>, reference: Vec<Vec<f64>>, answer: Vec<bool>) -> Self {
-        Self { student, reference, answer, values: Vec::new(), terms: Vec::new(), logged: Vec::new() }
+        Self {
+            student,
+            reference,
+            answer,
+            values: Handles::new(),
+            references: Handles::new(),
+            terms: Vec::new(),
+            logged: Vec::new(),
+        }
     }
 
     /// What hooks added to the loss, in order.
@@ -60,13 +69,11 @@ impl HostPass {
     }
 
     fn keep(&mut self, rows: Rows) -> Value {
-        self.values.push(rows);
-        Value(self.values.len() as u64 - 1)
+        Value(self.values.hold(rows))
     }
 
     fn rows(&self, v: Value) -> Result<&Rows> {
-        let rows = usize::try_from(v.0).ok().and_then(|index| self.values.get(index));
-        rows.ok_or_else(|| Error::new(ErrorKind::Unknown, format!("no value {} in this pass", v.0)))
+        self.values.get(v.0)
     }
 
     /// The rows of two values, which must have the same extents.
@@ -89,13 +96,13 @@ impl Pass for HostPass {
     }
 
     fn reference(&mut self, _: &ForwardPlan) -> Result<Reference> {
-        Ok(Reference(0))
+        Ok(Reference(self.references.hold(())))
     }
 
     fn of(&mut self, reference: Reference, site: Site) -> Result<Value> {
-        match (reference, site) {
-            (Reference(0), Site::Logits) => Ok(self.keep(self.reference.clone())),
-            _ => Err(Error::new(ErrorKind::Unknown, format!("no reference {} in this pass", reference.0))),
+        self.references.get(reference.0)?;
+        match site {
+            Site::Logits => Ok(self.keep(self.reference.clone())),
         }
     }
 
@@ -112,6 +119,7 @@ impl Pass for HostPass {
 
     fn kl(&mut self, p: Value, q: Value, temperature: f32) -> Result<Value> {
         let tau = f64::from(temperature);
+        check_factor("the temperature", 1.0 / tau)?;
         let rows: Vec<f64> = self.pair(p, q)?.map(|(p, q)| divergence(p, q, tau) * tau * tau).collect();
         Ok(self.keep_mean(rows.iter().sum(), rows.len()))
     }
@@ -130,6 +138,7 @@ impl Pass for HostPass {
     }
 
     fn add_loss(&mut self, name: &str, weight: f64, term: Value) -> Result<()> {
+        check_factor("the weight of a loss term", weight)?;
         let value = self.scalar(term)?;
         self.terms.push(Term { name: name.to_owned(), weight, value });
         Ok(())

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::{Error, ErrorKind, Param, ParamKind, Phases, Result, Space, Vector, Whole};
+use crate::{Error, ErrorKind, Param, ParamKind, Phases, Result, Space, Vector, Whole, check_entries, check_factor};
 
 /// One list of entries per parameter, in the order of the parameters.
 type Entries = Vec<Vec<f32>>;
@@ -241,10 +241,12 @@ impl Space for HostSpace {
     }
 
     fn scale(&mut self, dst: Vector, by: f32) -> Result<()> {
+        check_factor("the factor of scale", by.into())?;
         self.write(dst, dst, dst, |dst, _, _| by * dst)
     }
 
     fn lerp(&mut self, dst: Vector, src: Vector, t: f32) -> Result<()> {
+        check_factor("the share of lerp", t.into())?;
         self.write(dst, src, src, |dst, src, _| match t {
             0.0 => dst,
             1.0 => src,
@@ -253,6 +255,7 @@ impl Space for HostSpace {
     }
 
     fn fma(&mut self, dst: Vector, a: f32, x: Vector, y: Option<Vector>) -> Result<()> {
+        check_factor("the factor of fma", a.into())?;
         match y {
             None => self.write(dst, x, x, |dst, x, _| dst + a * x),
             Some(y) => self.write(dst, x, y, |dst, x, y| dst + a * x * y),
@@ -277,9 +280,11 @@ impl Space for HostSpace {
         self.readable(v)?;
         let keep = self.writable(v).is_ok();
         for i in self.covered(&[v])? {
-            let mut entries = self.entries(v)[i].clone();
+            let before = self.entries(v)[i].clone();
+            let mut entries = before.clone();
             f(&self.params[i], &mut entries);
             if keep {
+                check_entries(&self.params[i], &before, &entries)?;
                 self.entries(v)[i] = entries;
             }
         }
