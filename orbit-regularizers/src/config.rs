@@ -1,6 +1,6 @@
 use std::num::NonZeroU64;
 
-use orbit_hook::Hook;
+use orbit_hook::{Hook, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,12 +45,18 @@ pub enum Use {
     Decay(Decay),
     /// Keeps the output distribution near the original's.
     Kl(Kl),
+    /// A hook from a library of its own.
+    #[cfg(feature = "plugin")]
+    Plugin(crate::plugin::Plugin),
 }
 
 impl Use {
     /// The hook, with nothing done yet. Its options are checked when it is attached.
-    pub fn build(&self) -> Box<dyn Hook> {
-        match self {
+    ///
+    /// # Errors
+    /// For a plugin that cannot be loaded from its path, taken as it stands, or does not take its config.
+    pub fn build(&self) -> Result<Box<dyn Hook>> {
+        Ok(match self {
             Self::Orbit(orbit) => Box::new(orbit.clone()),
             Self::Soup(soup) => Box::new(soup.clone()),
             Self::Interpolate(interpolate) => Box::new(interpolate.clone()),
@@ -59,6 +65,11 @@ impl Use {
             Self::L2Sp(l2_sp) => Box::new(l2_sp.clone()),
             Self::Decay(decay) => Box::new(decay.clone()),
             Self::Kl(kl) => Box::new(kl.clone()),
-        }
+            #[cfg(feature = "plugin")]
+            Self::Plugin(plugin) => {
+                let hook = plugin.hook(&crate::plugin::Search::default());
+                hook.map_err(|error| orbit_hook::Error::config(error.to_string()))?
+            }
+        })
     }
 }

@@ -27,8 +27,8 @@
 //!     "#,
 //! )?;
 //! assert_eq!(entry.r#use, Use::Orbit(Orbit::new(Metric::Flips, 7.5e-3)));
-//! assert_eq!(entry.r#use.build().name(), "orbit");
-//! # Ok::<(), toml::de::Error>(())
+//! assert_eq!(entry.r#use.build()?.name(), "orbit");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod ball;
@@ -39,6 +39,8 @@ mod interpolate;
 mod kl;
 mod l2_sp;
 mod orbit;
+#[cfg(feature = "plugin")]
+pub mod plugin;
 mod range;
 mod soup;
 

@@ -1,7 +1,7 @@
 use expect_test::expect;
 use orbit_regularizers::{At, HookEntry, Kl, Metric, Orbit, Use};
 
-use crate::toy::{BUILT_INS, parse};
+use crate::toy::{BUILT_INS, build, parse};
 
 fn error(text: &str) -> String {
     toml::from_str::<HookEntry>(text).unwrap_err().to_string()
@@ -31,7 +31,7 @@ fn defaults_are_the_documented_ones() {
 #[test]
 fn the_name_of_a_hook_is_its_key() {
     for config in BUILT_INS {
-        assert_eq!(parse(config).unwrap().build().name(), config.split(" =").next().unwrap());
+        assert_eq!(build(config).name(), config.split(" =").next().unwrap());
     }
 }
 
@@ -58,7 +58,7 @@ fn a_wrong_key_is_named_beside_the_right_ones() {
           |
         1 | use.orbti = { max_drift = 0.1 }
           |     ^^^^^
-        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`
+        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `plugin`
     "#]]
     .assert_eq(&error("use.orbti = { max_drift = 0.1 }"));
     expect![[r#"

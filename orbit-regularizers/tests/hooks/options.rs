@@ -41,8 +41,9 @@ fn every_option_changes_something() {
 fn every_option_is_tried() {
     let schema = serde_json::to_value(schemars::schema_for!(orbit_regularizers::HookEntry)).unwrap();
     let variants = schema["$defs"]["Use"]["oneOf"].as_array().unwrap();
-    let options = variants.iter().flat_map(|variant| {
-        let (name, reference) = variant["properties"].as_object().unwrap().iter().next().unwrap();
+    let variants = variants.iter().map(|variant| variant["properties"].as_object().unwrap().iter().next().unwrap());
+    // A plugin is loaded, which the end-to-end tests do.
+    let options = variants.filter(|(name, _)| *name != "plugin").flat_map(|(name, reference)| {
         let reference = reference["$ref"].as_str().unwrap().trim_start_matches('#');
         let properties = schema.pointer(reference).unwrap()["properties"].as_object().unwrap();
         properties.keys().map(|option| (name.clone(), option.clone())).collect::<Vec<_>>()

@@ -26,7 +26,7 @@ pub(crate) fn parse(config: &str) -> Result<Use, toml::de::Error> {
 }
 
 pub(crate) fn build(config: &str) -> Box<dyn Hook> {
-    parse(config).unwrap().build()
+    parse(config).unwrap().build().unwrap()
 }
 
 /// One parameter of each of these kinds, starting at these entries.

@@ -170,6 +170,7 @@ impl From<&table::Step> for Step {
     }
 }
 
+#[cfg(feature = "export")]
 pub(super) fn positions(at: Positions) -> u32 {
     match at {
         Positions::All => table::POSITIONS_ALL,

@@ -16,6 +16,7 @@ mod convert;
 #[cfg(feature = "export")]
 mod export;
 mod foreign;
+#[cfg(feature = "export")]
 mod guest;
 mod host;
 pub mod table;
