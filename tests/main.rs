@@ -7,6 +7,7 @@ mod decoding;
 mod fit;
 mod golden;
 mod kernels;
+mod plugins;
 mod program;
 mod reference;
 mod resume;

@@ -91,7 +91,10 @@ impl Manifest {
     fn check(&self) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if self.id.is_empty() || self.id.starts_with('.') || !self.id.chars().all(plain) {
-            return Err(format!("id \"{}\" must be letters, digits, `-`, `_` and `.`, and not begin with a `.`", self.id));
+            return Err(format!(
+                "id \"{}\" must be letters, digits, `-`, `_` and `.`, and not begin with a `.`",
+                self.id
+            ));
         }
         if self.version.is_empty() {
             return Err("version is empty".into());

@@ -282,22 +282,10 @@ pub const WEIGHTS_PHASE: u32 = 8;
 pub const FINISH_PHASE: u32 = 16;
 
 /// A hook that the plugin has made. Only the plugin knows what is in it.
-#[repr(C)]
 #[derive(Debug)]
 pub struct Instance {
-    _opaque: [u8; 0],
+    _only_behind_pointers: [u8; 0],
 }
-
-/// A function of one phase over the parameters, without a step: `attach` and `finish`.
-pub type InSpace = unsafe extern "C" fn(instance: *mut Instance, space: *const Space, error: *const Answer) -> Status;
-
-/// A function of one phase over the parameters in a step: `gradients` and `weights`.
-pub type InStep = unsafe extern "C" fn(
-    instance: *mut Instance,
-    step: *const Step,
-    space: *const Space,
-    error: *const Answer,
-) -> Status;
 
 /// What a plugin is: `orbit_hook_entry` gives the address of one of these, which stays valid for ever.
 ///
@@ -323,7 +311,8 @@ pub struct Plugin {
     /// The phases in which the hook acts, as a sum of the constants; the host never calls another. Asked once.
     pub phases: unsafe extern "C" fn(instance: *const Instance) -> u32,
     /// Before step 1, when the weights are the origin. May be null.
-    pub attach: Option<InSpace>,
+    pub attach:
+        Option<unsafe extern "C" fn(instance: *mut Instance, space: *const Space, error: *const Answer) -> Status>,
     /// Before a forward pass. May be null.
     pub forward: Option<
         unsafe extern "C" fn(
@@ -343,11 +332,26 @@ pub struct Plugin {
         ) -> Status,
     >,
     /// After backward, before the update. May be null.
-    pub gradients: Option<InStep>,
+    pub gradients: Option<
+        unsafe extern "C" fn(
+            instance: *mut Instance,
+            step: *const Step,
+            space: *const Space,
+            error: *const Answer,
+        ) -> Status,
+    >,
     /// After the update. May be null.
-    pub weights: Option<InStep>,
+    pub weights: Option<
+        unsafe extern "C" fn(
+            instance: *mut Instance,
+            step: *const Step,
+            space: *const Space,
+            error: *const Answer,
+        ) -> Status,
+    >,
     /// After the last step. May be null.
-    pub finish: Option<InSpace>,
+    pub finish:
+        Option<unsafe extern "C" fn(instance: *mut Instance, space: *const Space, error: *const Answer) -> Status>,
     /// Gives what must survive a restart, in a form of the plugin's own. May be null: nothing.
     pub save:
         Option<unsafe extern "C" fn(instance: *const Instance, state: *const Answer, error: *const Answer) -> Status>,

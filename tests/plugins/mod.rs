@@ -1,0 +1,3 @@
+//! Plugins, from their libraries.
+
+mod header;
