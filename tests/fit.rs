@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::channel;
 
-use orbit_core::hook::{Phases, Vector::*};
+use orbit_core::hook::{Error as HookError, Phases, Vector::*};
 use orbit_core::{
     AdamW, Batches, Decay, Entry, Error, Fit, MicroBatch, Model, Schedule, StepReport, host_weights, parameters,
 };
@@ -227,13 +227,20 @@ fn the_same_run_gives_the_same_bits_on_any_number_of_threads() {
 
 #[test]
 fn what_is_not_finite_stops_the_run_before_an_update() {
-    for value in [f32::NAN, f32::INFINITY] {
+    for value in ["NaN", "infinity"] {
         for name in ["model.layers.0.self_attn.k_proj.weight", "model.layers.1.mlp.up_proj.weight", "model.norm.weight"]
         {
             let poison = scripted("poison", Phases::WEIGHTS, move |phase, step, space| {
                 let place = space.params().iter().position(|param| param.name == name).unwrap();
                 if phase == Phases::WEIGHTS && step == 2 {
-                    space.visit(Weights.at(place), &mut |_, entries| entries[0] = value)?;
+                    // Neither can be written, but an entry can overflow, and leave the others as they are.
+                    let part = Weights.at(place);
+                    space.visit(part, &mut |_, entries| entries[0] = f32::MAX)?;
+                    space.scale(part, 4.0)?;
+                    space.scale(part, 0.25)?;
+                    if value == "NaN" {
+                        space.lerp(part, part, 0.5)?;
+                    }
                 }
                 Ok(())
             });
@@ -251,6 +258,37 @@ fn what_is_not_finite_stops_the_run_before_an_update() {
             assert_eq!(fit.steps(), 2);
         }
     }
+}
+
+#[test]
+fn a_step_that_failed_half_way_is_neither_gone_on_from_nor_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let failing = |at: u64| {
+        scripted("failing", Phases::WEIGHTS, move |_, step, space| {
+            if step == 0 {
+                Ok(())
+            } else if step == at {
+                Err(HookError::failed("told to"))
+            } else {
+                space.scale(Weights, 0.99)
+            }
+        })
+    };
+    let bits = |fit: &Fit<Decoder, Language>| host_weights(&fit.model()).concat();
+    let mut fit = fit(vec![failing(3)], 5);
+    fit.step().unwrap();
+    fit.step().unwrap();
+    fit.save(dir.path().join("whole")).unwrap();
+    let whole = bits(&fit);
+    let error = fit.step().unwrap_err();
+    assert_eq!(error.to_string(), "hook 1 \"failing\" in weights: told to");
+    assert!(matches!(fit.step(), Err(Error::Torn { step: 3 })));
+    assert!(matches!(fit.save(dir.path().join("torn")), Err(Error::Torn { step: 3 })));
+    assert!(!dir.path().join("torn").exists());
+    // The update has happened, which is why the weights are not to be kept; the checkpoint before is.
+    assert!(bits(&fit) != whole);
+    fit.load(dir.path().join("whole")).unwrap();
+    assert!(bits(&fit) == whole);
 }
 
 /// Mean KL(original ‖ trained) · τ² over the tokens that both know, in double precision: over the answers of a step's batch,

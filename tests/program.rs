@@ -9,41 +9,46 @@ use serde_json::Value;
 /// The workspace.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The program, built the way this test was: cargo does not build another package's program for a test.
-pub(crate) fn orbit() -> Command {
+/// The folder of the program and of plugins' libraries, built the way this test was: cargo builds neither for another package's
+/// test.
+pub(crate) fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let path = BUILT.get_or_init(|| {
+    BUILT.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.current_dir(ROOT).args(["build", "--workspace", "--bin", "orbit", "--quiet"]);
+        build.current_dir(ROOT).args(["build", "--workspace", "--bin", "orbit", "--lib", "--quiet"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
         assert!(build.status().unwrap().success());
         // target/release/deps/all-HASH stands two below target/release/orbit.
         let own = std::env::current_exe().unwrap();
-        own.parent().unwrap().parent().unwrap().join(format!("orbit{}", std::env::consts::EXE_SUFFIX))
-    });
-    let mut command = Command::new(path);
+        own.parent().unwrap().parent().unwrap().to_owned()
+    })
+}
+
+/// The program.
+pub(crate) fn orbit() -> Command {
+    let mut command = Command::new(built().join(format!("orbit{}", std::env::consts::EXE_SUFFIX)));
     command.env_remove("ORBIT_DATA").arg("--quiet");
     command
 }
 
-fn done(command: &mut Command) -> String {
+pub(crate) fn done(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", stderr(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn json(path: &Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// A run of a few steps on a made-up catalogue.
-fn run_file(dir: &Path, more: &str) -> PathBuf {
+pub(crate) fn run_file(dir: &Path, more: &str) -> PathBuf {
     let model = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
     let text = format!(
         r#"

@@ -146,6 +146,9 @@ impl Train {
 pub(crate) struct Resume {
     /// The run directory
     pub(crate) dir: PathBuf,
+    /// Go on although a plugin is not the one that the run began with
+    #[arg(long)]
+    pub(crate) allow_changed_plugins: bool,
 }
 
 /// Arguments of `orbit eval`.
@@ -203,6 +206,9 @@ pub(crate) struct Bench {
     /// Let ORBIT watch the drift at every step
     #[arg(long)]
     pub(crate) orbit: bool,
+    /// Time, in place of steps, ORBIT built in against ORBIT from this plugin, on the same weights
+    #[arg(long, value_name = "PATH", conflicts_with = "orbit")]
+    pub(crate) plugin: Option<String>,
 }
 
 /// A model's shape, to be timed.

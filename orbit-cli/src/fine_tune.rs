@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/run.toml         the run with every default spelled out and every path absolute
 //!     untouched.json   the model's language before training, item by item
+//!     plugins.json     the plugins that the run began with, by digest; when it has any
 //!     metrics.jsonl    a line a step
 //!     checkpoints/     what `orbit resume` goes on from
 //!     model/           the result, as a Hugging Face directory
@@ -28,7 +29,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
 use crate::usage::Usage;
-use crate::{machine, retrieval};
+use crate::{machine, plugins, retrieval};
 
 const RUN_FILE: &str = "run.toml";
 const UNTOUCHED: &str = "untouched.json";
@@ -46,7 +47,9 @@ pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> 
         for folder in ["checkpoints", "model"].map(|name| dir.join(name)).iter().filter(|folder| folder.exists()) {
             fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
-        for file in ["metrics.jsonl", UNTOUCHED, "report.json", "report.html"].map(|name| dir.join(name)) {
+        for file in
+            ["metrics.jsonl", UNTOUCHED, "plugins.json", "report.json", "report.html"].map(|name| dir.join(name))
+        {
             if file.exists() {
                 fs::remove_file(&file).with_context(|| file.display().to_string())?;
             }
@@ -54,6 +57,7 @@ pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> 
     }
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let path = dir.join(RUN_FILE);
+    plugins::note(run, dir)?;
     fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
 }
 
@@ -96,6 +100,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
         return Ok(None);
     }
     let drift = fit.drift();
+    let hooks = fit.acted().into_iter().map(|(name, _)| name).collect();
     let peak_memory_bytes = machine::peak_memory_bytes();
     let merges_at_end = merges(fit.finish_log());
     let model = fit.model();
@@ -128,7 +133,12 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
         untouched: before
             .as_ref()
             .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
-        runs: vec![Run { peak_memory_bytes, ..summary(run, &metrics, merges_at_end, drift, recommended, text) }],
+        runs: vec![Run {
+            hooks,
+            plugins: plugins::records(run)?,
+            peak_memory_bytes,
+            ..summary(run, &metrics, merges_at_end, drift, recommended, text)
+        }],
     };
     report.save(dir)?;
     Ok(Some(report))
@@ -136,13 +146,13 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
 
 fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<Decoder, Feed<NextItems>>> {
     let model = base.model.clone().with_new_tokens(job.vocabulary.new_tokens(), run.seed);
-    let hooks = run.hooks.iter().map(entry).collect();
+    let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
     let feed = Feed(job.loader(run)?);
     Ok(Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?)
 }
 
-fn entry(hook: &HookEntry) -> Entry {
-    Entry { hook: hook.r#use.build(), only: hook.only.clone(), every: hook.every.get() }
+fn entry(hook: &HookEntry) -> Result<Entry> {
+    Ok(Entry { hook: hook.r#use.build()?, only: hook.only.clone(), every: hook.every.get() })
 }
 
 /// The model's language before training: measured once a run directory.
@@ -198,7 +208,8 @@ fn summary(
     let padding: usize = metrics.iter().map(|line| line.step.padding).sum();
     Run {
         name: run.name.clone(),
-        hooks: run.hooks.iter().map(|entry| entry.r#use.build().name().to_owned()).collect(),
+        hooks: Vec::new(),
+        plugins: Vec::new(),
         steps: metrics.len() as u64,
         retrieval,
         text,
@@ -247,6 +258,12 @@ fn config_digest(run: &RunFile) -> Result<String> {
         *path = path.file_name().unwrap_or_default().into();
     }
     run.model.path = run.model.path.file_name().unwrap_or_default().into();
+    for entry in &mut run.hooks {
+        if let Use::Plugin(plugin) = &mut entry.r#use {
+            let name = Path::new(&plugin.path).file_name().unwrap_or_default();
+            plugin.path = name.to_string_lossy().into_owned();
+        }
+    }
     let digest = Sha256::digest(run.to_toml()?);
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }

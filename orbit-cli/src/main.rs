@@ -11,6 +11,7 @@ mod language;
 mod machine;
 mod paths;
 mod pipeline;
+mod plugins;
 mod progress;
 mod report;
 mod retrieval;

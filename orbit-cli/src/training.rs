@@ -72,7 +72,7 @@ pub(crate) fn run<M: Model, B: Batches>(
     keep_lines(&path, fit.steps())?;
     let mut metrics = OpenOptions::new().create(true).append(true).open(&path).context(path.display().to_string())?;
     let mut recent = VecDeque::new();
-    while let Some(mut step) = fit.step()? {
+    while let Some(mut step) = fit.step().with_context(|| what_is_left(dir))? {
         let at = step.step;
         // JSON has no NaN.
         step.log.retain(|(_, value)| value.is_finite());
@@ -104,6 +104,17 @@ pub(crate) fn run<M: Model, B: Batches>(
         }
     }
     Ok(Ending::Finished)
+}
+
+/// What a run that has failed can go on from.
+fn what_is_left(dir: &Path) -> String {
+    let dir_name = dir.display();
+    match checkpoints(dir).ok().and_then(|mut all| all.pop()) {
+        Some(last) => {
+            format!("the run has stopped; {} is whole, and `orbit resume {dir_name}` goes on from it", last.display())
+        }
+        None => format!("the run has stopped before its first checkpoint; `orbit resume {dir_name}` starts it anew"),
+    }
 }
 
 /// Saves a checkpoint, then removes the oldest beyond `keep`.

@@ -83,6 +83,9 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// Saves everything that a later [`Fit::load`] needs to go on as if nothing had happened. `dir` must not be there yet.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
+        if self.torn {
+            return Err(Error::Torn { step: self.done + 1 });
+        }
         if dir.exists() {
             return Err(Error::checkpoint(dir, "is there already"));
         }
@@ -142,6 +145,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         self.moments = Moments { first, second };
         self.done = manifest.step;
         self.finished = manifest.finished;
+        self.torn = false;
         Ok(())
     }
 

@@ -52,6 +52,12 @@ pub enum Error {
         /// The rows of the batch, by example.
         batch: String,
     },
+    /// A run in which a step has failed half way.
+    #[error("step {step} has failed half way: go on from the last checkpoint")]
+    Torn {
+        /// The step's number.
+        step: u64,
+    },
     /// A checkpoint that cannot be used.
     #[error("checkpoint {}: {reason}", path.display())]
     Checkpoint {

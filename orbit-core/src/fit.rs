@@ -95,6 +95,8 @@ pub struct Fit<M, B> {
     /// Steps done.
     pub(crate) done: u64,
     pub(crate) finished: bool,
+    /// Set while a step runs, and left so by one that failed: weights, moments and hooks may then be of no one step.
+    pub(crate) torn: bool,
     finish_log: Log,
 }
 
@@ -157,6 +159,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
             schedule,
             done: 0,
             finished: false,
+            torn: false,
             finish_log: Log::new(),
         };
         fit.fill();
@@ -165,8 +168,20 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
     /// One optimizer step; `None` once the batches have ended and the hooks have finished.
     ///
-    /// A loss or gradient that is not finite is an error before anything is updated.
+    /// A loss or gradient that is not finite is an error before anything is updated. Once a step has failed, by that or by a
+    /// hook, the run is over: hooks may have acted on half of it, so it takes no further step and is not saved. Its last checkpoint is
+    /// whole.
     pub fn step(&mut self) -> Result<Option<StepReport>> {
+        if self.torn {
+            return Err(Error::Torn { step: self.done + 1 });
+        }
+        self.torn = true;
+        let report = self.whole_step()?;
+        self.torn = false;
+        Ok(report)
+    }
+
+    fn whole_step(&mut self) -> Result<Option<StepReport>> {
         let start = Instant::now();
         let number = self.done + 1;
         let batch = if number > self.schedule.total { None } else { self.batches.batch(number)? };
@@ -249,7 +264,11 @@ impl<M: Model, B: Batches> Fit<M, B> {
             loss += value;
             let mut total = task;
             for (name, part) in parts {
-                add(&mut terms, name, number(&part));
+                let value = number(&part);
+                if !value.is_finite() {
+                    return Err(not_finite(step, &format!("the loss term {name}"), value, batch));
+                }
+                add(&mut terms, name, value);
                 total = total + part;
             }
             let mut grads = total.backward();

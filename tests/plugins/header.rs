@@ -36,6 +36,8 @@ fn generated() -> String {
     };
     config.export.rename = names(&text);
     config.export.include = config.export.rename.keys().cloned().collect();
+    // A map has no order, and the header follows this list's.
+    config.export.include.sort();
     let mut header = Vec::new();
     cbindgen::Builder::new().with_config(config).with_src(source).generate().unwrap().write(&mut header);
     String::from_utf8(header).unwrap()

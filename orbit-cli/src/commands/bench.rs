@@ -2,6 +2,8 @@
 //!
 //! `bench/torch_step.py` measures the same shapes in PyTorch; `bench/compare.py` runs the two in turn.
 
+mod boundary;
+
 use anyhow::{Result, anyhow};
 use orbit_core::{AdamW, Batches, Decay, Entry, Fit, MicroBatch, Schedule};
 use orbit_models::{Decoder, DecoderConfig};
@@ -30,10 +32,13 @@ struct Measured {
 }
 
 pub(crate) fn run(args: &Bench, _: &Global) -> Result<()> {
+    if let Some(path) = &args.plugin {
+        return boundary::run(args, path);
+    }
     let config = config(args.shape);
     let device = orbit_core::device(&args.device)?;
     let model = Decoder::random(config.clone(), 1, &device.clone().autodiff());
-    let hooks = if args.orbit { vec![Entry::new(watching().build())] } else { Vec::new() };
+    let hooks = if args.orbit { vec![Entry::new(watching().build()?)] } else { Vec::new() };
     let schedule = Schedule { learning_rate: 1e-5, warmup: 1, decay: Decay::Constant, total: u64::MAX };
     let batches = Same(batch(&config, args.rows, args.width));
     let mut fit = Fit::new(model, hooks, batches, AdamW::default(), schedule)?;

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Explain, global: &Global) -> Result<()> {
 fn explain(run: &RunFile, data: &DataDir) -> Result<String> {
     let codes = codes_per_level(run, data);
     let mut text = settings(run, &codes)?;
-    text.push_str(&hooks(run));
+    text.push_str(&hooks(run)?);
     match shape(&run.model.path, data) {
         Ok(model) => text.push_str(&memory(run, &model, &codes)),
         Err(error) => writeln!(text, "\nmemory: not known, because the model cannot be read\n  {error}")?,
@@ -99,9 +99,9 @@ fn evaluation(evaluate: &Evaluate) -> String {
 }
 
 /// The hooks with their options, then who acts when.
-fn hooks(run: &RunFile) -> String {
+fn hooks(run: &RunFile) -> Result<String> {
     if run.hooks.is_empty() {
-        return "\nhooks: none, plain fine-tuning\n".into();
+        return Ok("\nhooks: none, plain fine-tuning\n".into());
     }
     let mut text = "\nhooks, in order of effect\n".to_owned();
     for (position, entry) in (1..).zip(&run.hooks) {
@@ -111,16 +111,17 @@ fn hooks(run: &RunFile) -> String {
         text.push_str(&format!("  {position}. {options}{only}{every}\n"));
     }
     text.push_str("\nwho acts when, in each step\n");
+    let built: Vec<_> = run.hooks.iter().map(|entry| entry.r#use.build()).collect::<Result<_, _>>()?;
     for (phase, name) in Phases::ALL {
-        let hooks = (1..).zip(&run.hooks).map(|(position, entry)| (position, entry.r#use.build()));
-        let acting: Vec<String> = hooks
+        let acting: Vec<String> = (1..)
+            .zip(&built)
             .filter(|(_, hook)| hook.phases().contains(phase))
-            .map(|(position, hook)| format!("{position}. {}", hook.name()))
+            .map(|(position, hook): (usize, _)| format!("{position}. {}", hook.name()))
             .collect();
         let acting = if acting.is_empty() { "-".into() } else { acting.join(", ") };
         text.push_str(&format!("  {name:<13}{acting}\n"));
     }
-    text
+    Ok(text)
 }
 
 /// As in the file, with every default: `use.orbit = { ... }`.

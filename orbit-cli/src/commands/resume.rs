@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::args::{Global, Resume};
 use crate::commands::print;
 use crate::fine_tune;
+use crate::plugins;
 use crate::report;
 use crate::usage::Usage;
 
@@ -14,6 +15,7 @@ pub(crate) fn run(args: &Resume, global: &Global) -> Result<()> {
         return Err(Usage::new(message).into());
     }
     let run = fine_tune::read(&args.dir)?;
+    plugins::compare(&run, &args.dir, args.allow_changed_plugins)?;
     match fine_tune::run(&run, &args.dir, global.quiet)? {
         Some(report) => print(&report::text(&report)),
         None => print(&format!("stopped; go on with `orbit resume {}`\n", args.dir.display())),

@@ -22,6 +22,12 @@ fn suggestion(message: &str) -> Option<&str> {
     }
     let mut names = message.split('`').skip(1).step_by(2);
     let wrong = names.next()?;
-    let nearest = names.map(|name| (strsim::jaro_winkler(wrong, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest(wrong, names)
+}
+
+/// The one of the right names that is most like a wrong one, if any is.
+pub(super) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let alike = names.into_iter().map(|name| (strsim::jaro_winkler(wrong, name), name));
+    let nearest = alike.max_by(|a, b| a.0.total_cmp(&b.0));
     nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, name)| name)
 }

@@ -6,6 +6,8 @@ mod corpus;
 mod evaluate;
 mod hooks;
 mod mistake;
+mod place;
+mod plugins;
 mod range;
 mod train;
 
@@ -105,7 +107,9 @@ impl RunFile {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)
             .map_err(|source| Usage::new(format!("cannot read the run file {}: {source}", path.display())))?;
-        let mut run = Self::parse(&text).with_context(|| format!("the run file {} is not right", path.display()))?;
+        let right = || format!("the run file {} is not right", path.display());
+        let mut run = Self::parse(&text).with_context(right)?;
+        plugins::load(&mut run.hooks, &text, path.parent().unwrap_or(Path::new(""))).with_context(right)?;
         if run.name.is_empty() {
             run.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }

@@ -164,12 +164,12 @@ fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
     check_error(
         &full_with("use.orbit", "use.orbti"),
         expect![[r#"
-        TOML parse error at line 28, column 5
-           |
-        28 | use.orbti = { metric = "flips", max_drift = 7.5e-3 }
-           |     ^^^^^
-        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`
-        did you mean `orbit`?"#]],
+            TOML parse error at line 28, column 5
+               |
+            28 | use.orbti = { metric = "flips", max_drift = 7.5e-3 }
+               |     ^^^^^
+            unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `plugin`
+            did you mean `orbit`?"#]],
     );
     check_error(
         &full_with("[train]", "[training]"),

@@ -10,6 +10,7 @@ use super::{
     quantity::{self, NONE},
     table::{self, Table},
 };
+use crate::plugins::Record;
 
 /// The extension makes the engine escape every value.
 const NAME: &str = "report.html";
@@ -67,7 +68,7 @@ fn origin(report: &Report) -> Vec<Fact> {
     let memory = machine.memory_bytes.map_or_else(|| NONE.to_owned(), quantity::bytes);
     let commit = report.commit.as_ref().map_or_else(String::new, |commit| format!(" ({commit})"));
     let seconds = report.runs.iter().map(|run| run.seconds).sum();
-    let facts = [
+    let mut facts = vec![
         ("Command", report.command.clone()),
         ("Started", report.started.clone()),
         ("Training time", quantity::duration(seconds)),
@@ -79,6 +80,9 @@ fn origin(report: &Report) -> Vec<Fact> {
         ("Digest of the model", report.model.clone()),
         ("Digest of the configuration", report.config.clone()),
     ];
+    for Record { id, version, sha256, .. } in report.runs.iter().flat_map(|run| &run.plugins) {
+        facts.push(("Plugin", format!("{id} {version}, SHA-256 {sha256}")));
+    }
     facts.into_iter().map(|(name, value)| Fact { name, value }).collect()
 }
 

@@ -23,6 +23,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::plugins::Record;
+
 pub(crate) use headline::{Headline, headline};
 pub(crate) use history::downsample;
 pub(crate) use html::render as html;
@@ -101,6 +103,9 @@ pub(crate) struct Run {
     pub name: String,
     /// Names of the hooks in order; empty for plain fine-tuning.
     pub hooks: Vec<String>,
+    /// Those of the hooks that are plugins, by digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<Record>,
     /// Optimizer steps taken.
     pub steps: u64,
     /// The new job; `None` when not measured.

@@ -52,6 +52,7 @@ pub(super) fn run(name: &str, hooks: &[&str], retention: Option<f64>, recall_at_
     Run {
         name: name.to_owned(),
         hooks: hooks.iter().map(|hook| (*hook).to_owned()).collect(),
+        plugins: Vec::new(),
         steps: 200,
         retrieval: recall_at_10.map(retrieval),
         text: retention.map(text),

@@ -88,6 +88,14 @@ typedef struct OrbitBytes {
   size_t len;
 } OrbitBytes;
 
+// Takes an answer: `give(context, answer)` copies it. Giving a second time replaces the first.
+typedef struct OrbitAnswer {
+  // To be passed on to `give`.
+  void *context;
+  // Copies the bytes.
+  void (*give)(void *context, struct OrbitBytes answer);
+} OrbitAnswer;
+
 // One parameter.
 typedef struct OrbitParam {
   // Dotted name, as in the checkpoint.
@@ -99,14 +107,6 @@ typedef struct OrbitParam {
   // 0 when it was loaded with the model, 1 when it is new in this run and has no origin.
   uint32_t is_new;
 } OrbitParam;
-
-// Takes an answer: `give(context, answer)` copies it. Giving a second time replaces the first.
-typedef struct OrbitAnswer {
-  // To be passed on to `give`.
-  void *context;
-  // Copies the bytes.
-  void (*give)(void *context, struct OrbitBytes answer);
-} OrbitAnswer;
 
 // A vector over the parameters, or one parameter's part of it.
 typedef struct OrbitVector {

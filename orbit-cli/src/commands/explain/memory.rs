@@ -55,13 +55,13 @@ pub(super) fn parts(run: &RunFile, model: &DecoderConfig, codes_per_level: &[usi
     }
     let vocabulary = model.vocab_size + new / (2 * model.hidden_size * F32);
     for (position, entry) in (1..).zip(&run.hooks) {
-        let bytes = match &entry.r#use {
-            Use::Ema(_) => all,
+        let (name, bytes) = match &entry.r#use {
+            Use::Ema(_) => ("ema", all),
             // Logits of the original and of the model, and their gradient; the original's weights are the origin's.
-            Use::Kl(kl) => 3 * F32 * vocabulary * if kl.at == At::All { batch.tokens() } else { batch.answers },
+            Use::Kl(kl) => ("kl", 3 * F32 * vocabulary * if kl.at == At::All { batch.tokens() } else { batch.answers }),
             _ => continue,
         };
-        parts.push((format!("hook {position}, {}", entry.r#use.build().name()), bytes));
+        parts.push((format!("hook {position}, {name}"), bytes));
     }
     parts.push(("activations".to_owned(), activations(model, &batch, vocabulary)));
     parts
