@@ -15,6 +15,7 @@ mod error;
 pub mod example;
 mod input;
 pub mod loader;
+pub mod metric;
 pub mod retrieval;
 pub mod semantic_id;
 pub mod split;
