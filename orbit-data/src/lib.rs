@@ -9,6 +9,7 @@
 pub mod baseline;
 pub mod catalogue;
 pub mod chat;
+pub mod continual;
 pub mod corpus;
 pub mod embedding;
 mod error;
