@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! Corpus ─► ItemEmbeddings ─► SemanticIds ─► Vocabulary ─► Example ─► Loader ─► Batch
+//! TaskSource ─► Task ─► TaskSequence ─► Prompts ───────────┘
 //! ```
 
 pub mod baseline;
@@ -15,6 +16,7 @@ pub mod embedding;
 mod error;
 pub mod example;
 mod input;
+pub mod instruct;
 pub mod loader;
 pub mod metric;
 pub mod retrieval;
