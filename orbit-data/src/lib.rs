@@ -4,17 +4,21 @@
 //!
 //! ```text
 //! Corpus ─► ItemEmbeddings ─► SemanticIds ─► Vocabulary ─► Example ─► Loader ─► Batch
+//! TaskSource ─► Task ─► TaskSequence ─► Prompts ───────────┘
 //! ```
 
 pub mod baseline;
 pub mod catalogue;
 pub mod chat;
+pub mod continual;
 pub mod corpus;
 pub mod embedding;
 mod error;
 pub mod example;
 mod input;
+pub mod instruct;
 pub mod loader;
+pub mod metric;
 pub mod retrieval;
 pub mod semantic_id;
 pub mod split;

@@ -36,7 +36,7 @@ pub struct ReadReport {
 
 impl ReadReport {
     /// Hands each line of `path` to `take`, which answers why a row is bad; `on_bad` says what follows from that.
-    pub(super) fn rows(
+    pub(crate) fn rows(
         &mut self,
         path: &Path,
         on_bad: OnBadRow,

@@ -115,8 +115,7 @@ impl Vocabulary {
     /// # Errors
     /// What the tokenizer says.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|source| failed("tokenizing", source))?;
-        Ok(encoding.get_ids().to_vec())
+        encode(&self.tokenizer, text)
     }
 
     /// The text of `tokens`, special tokens written out.
@@ -137,8 +136,12 @@ impl Vocabulary {
 
     /// Whether `id` is a special token, such as the end of a turn.
     pub fn is_special(&self, id: u32) -> bool {
-        let added = self.tokenizer.get_added_vocabulary();
-        added.simple_id_to_token(id).is_some_and(|name| added.is_special_token(&name))
+        is_special(&self.tokenizer, id)
+    }
+
+    /// The tokenizer, with the tokens of semantic IDs.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
     }
 
     /// Writes `tokenizer.json` into a model directory. [`ChatTemplate::save`](crate::chat::ChatTemplate::save) writes the
@@ -153,6 +156,18 @@ impl Vocabulary {
     }
 }
 
+/// The token ids of `text`; special tokens written out in it are recognised, none is added.
+pub(crate) fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
+    let encoding = tokenizer.encode_fast(text, false).map_err(|source| failed("tokenizing", source))?;
+    Ok(encoding.get_ids().to_vec())
+}
+
+/// Whether `id` is a special token.
+pub(crate) fn is_special(tokenizer: &Tokenizer, id: u32) -> bool {
+    let added = tokenizer.get_added_vocabulary();
+    added.simple_id_to_token(id).is_some_and(|name| added.is_special_token(&name))
+}
+
 /// The new tokens in the order of their ids.
 fn names(codes_per_level: &[usize]) -> Vec<String> {
     let mut names = vec!["<start_of_sid>".to_owned(), "<end_of_sid>".to_owned()];
@@ -162,6 +177,6 @@ fn names(codes_per_level: &[usize]) -> Vec<String> {
     names
 }
 
-fn failed(what: &str, source: tokenizers::Error) -> Error {
+pub(crate) fn failed(what: &str, source: tokenizers::Error) -> Error {
     Error::Tokenizer { what: what.to_owned(), source }
 }
