@@ -28,7 +28,7 @@ mod pass;
 mod run;
 mod space;
 
-pub use check::check;
+pub use check::{CHECKS, Check, check};
 pub use pass::{HostPass, Term};
 pub use run::ToyRun;
 pub use space::HostSpace;
