@@ -1,8 +1,12 @@
 //! The command line. What is written here is what `--help` shows.
 
+mod plugin;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use plugin::{Language, Plugin, PluginCheck, PluginList, PluginNew, PluginTest};
 
 use crate::config::Overrides;
 
@@ -10,6 +14,8 @@ const ENVIRONMENT: &str = "\
 Environment:
   ORBIT_DATA    as --data
   ORBIT_CACHE   where pulled models are, in place of the user's cache folder
+  ORBIT_PLUGIN_PATH
+                folders in which plugins are found by name
   ORBIT_LOG     what is logged, in place of -v: `debug`, `orbit_core=trace`
   ORBIT_MALLOC  `system` leaves the allocator as it is, which is slower and keeps less memory";
 
@@ -59,6 +65,9 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Show the reports of runs as one
     Report(Report),
+    /// Write, list and check plugins: regularizers in libraries of their own
+    #[command(subcommand)]
+    Plugin(Plugin),
     /// Print the JSON schema of run files, for editors
     Schema,
     /// Time training steps

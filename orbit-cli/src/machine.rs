@@ -20,6 +20,11 @@ pub(crate) fn peak_memory_bytes() -> Option<u64> {
     line_of("/proc/self/status", "VmHWM").as_deref().and_then(kibibytes)
 }
 
+/// The memory that this process holds now, as the system counts it.
+pub(crate) fn resident_memory_bytes() -> Option<u64> {
+    line_of("/proc/self/status", "VmRSS").as_deref().and_then(kibibytes)
+}
+
 /// The moment, as RFC 3339.
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()

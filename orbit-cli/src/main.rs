@@ -49,6 +49,7 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Eval(args) => commands::eval::run(args, global),
         Command::Explain(args) => commands::explain::run(args, global),
         Command::Report(args) => commands::report::run(args, global),
+        Command::Plugin(plugin) => commands::plugin::run(plugin),
         Command::Schema => commands::schema::run(),
         Command::Bench(args) => commands::bench::run(args, global),
     }

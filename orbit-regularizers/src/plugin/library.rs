@@ -60,7 +60,12 @@ impl Library {
 
     /// The JSON schema of its configuration, if it tells one.
     pub fn schema(&self) -> Option<Value> {
-        serde_json::from_str(&self.table.schema()?).ok()
+        serde_json::from_str(&self.schema_text()?).ok()
+    }
+
+    /// As [`Library::schema`], as the plugin gives it: it may be anything.
+    pub fn schema_text(&self) -> Option<String> {
+        self.table.schema()
     }
 
     /// A hook with this configuration.
