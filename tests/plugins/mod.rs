@@ -1,5 +1,7 @@
 //! Plugins, from their libraries.
 
+mod bad;
+mod command;
 mod equality;
 mod header;
 mod loading;

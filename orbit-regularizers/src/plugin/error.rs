@@ -51,6 +51,12 @@ pub enum Error {
         /// By its bytes.
         found: String,
     },
+    /// A manifest whose library is not there.
+    #[error("{}: there is no such library: build the plugin first, or mend `file` in plugin.toml", path.display())]
+    NotBuilt {
+        /// The library.
+        path: PathBuf,
+    },
     /// A file that is no library.
     #[error("{}: it is not a dynamic library: {reason}", path.display())]
     NotALibrary {

@@ -56,7 +56,8 @@ impl Search {
     /// [`Error::NotFound`], with every place that was tried; or what is wrong with the one that is there.
     pub fn find(&self, name: &str) -> Result<Located, Error> {
         let mut candidates = vec![self.beside.join(name)];
-        if Path::new(name).components().count() == 1 {
+        let is_id = Path::new(name).components().count() == 1;
+        if is_id {
             candidates.extend(self.folders.iter().map(|folder| folder.join(name)));
         }
         let mut tried = Vec::new();
@@ -66,7 +67,17 @@ impl Search {
                 Err(reason) => tried.push(Tried { path, reason: reason.into() }),
             }
         }
-        Err(Error::NotFound { name: name.into(), tried })
+        match is_id.then(|| self.by_id(name)).flatten() {
+            Some(located) => Ok(located),
+            None => Err(Error::NotFound { name: name.into(), tried }),
+        }
+    }
+
+    /// A plugin whose folder is called otherwise than itself.
+    fn by_id(&self, id: &str) -> Option<Located> {
+        let usable = self.list().0.into_iter().filter_map(|listed| listed.plugin.ok());
+        let mut usable = usable.filter(|located| located.manifest.as_ref().is_some_and(|manifest| manifest.id == id));
+        usable.next()
     }
 
     /// Every plugin in the folders, and every folder that has none.
@@ -116,6 +127,9 @@ fn by_manifest(path: &Path) -> Result<Located, Error> {
         return Err(Error::Platform { path: path.into(), platform, there });
     };
     let library = absolute(&folder.join(&file.file))?;
+    if !library.exists() {
+        return Err(Error::NotBuilt { path: library });
+    }
     let sha256 = inspect(&library)?;
     match &file.sha256 {
         Some(expected) if !expected.eq_ignore_ascii_case(&sha256) => {

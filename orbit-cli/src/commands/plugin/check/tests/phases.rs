@@ -55,6 +55,8 @@ pub(super) fn called_out_of_turn(subject: &Subject) -> Result<Verdict> {
 fn call(hook: &mut Watched, phase: Phases, during: Phases) -> Result<hook::Result<()>> {
     let mut space = space(few())?;
     attach(hook, &mut space)?;
+    // Away from the start, so that there is something to act on.
+    space.set_weights(gradients(&space))?;
     space.set_gradients(gradients(&space))?;
     let before = (space.weights().to_vec(), space.gradients().to_vec());
     space.begin(during);
