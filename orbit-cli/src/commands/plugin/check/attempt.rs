@@ -78,7 +78,7 @@ impl<'a> Attempt<'a> {
             (Some(status), Some(verdict)) if status.success() => verdict,
             (Some(status), found) => {
                 let when = if found.is_some() { ", after the test".to_owned() } else { at };
-                Verdict::failed(format!("{}{when}: {}{}", how(status), advice(status), last_line(complaint)))
+                Verdict::failed(format!("{}{when}: {}{}", how(status), advice(status, complaint), last_line(complaint)))
             }
         }
     }
@@ -125,14 +125,16 @@ fn how(status: ExitStatus) -> String {
     }
 }
 
-fn advice(status: ExitStatus) -> &'static str {
+fn advice(status: ExitStatus, complaint: &str) -> &'static str {
+    let of_the_allocator = ["free()", "malloc", "corruption"].iter().any(|word| complaint.contains(word));
     match signal(status).map(signal_name).as_deref() {
+        Some("SIGABRT") if of_the_allocator => {
+            "it wrote past the end of its memory, or freed it twice; -fsanitize=address says where"
+        }
         Some("SIGABRT") => {
             "a plugin must return an error where it would abort or assert, and let no panic cross the interface"
         }
-        Some("SIGSEGV" | "SIGBUS") => {
-            "it touched memory that is not its own; a debug build with -fsanitize=address says where"
-        }
+        Some("SIGSEGV" | "SIGBUS") => "it touched memory that is not its own; -fsanitize=address says where",
         Some("SIGKILL") => "the system has ended it, as it does when there is no memory left",
         Some("SIGFPE") => "it divided an integer by zero",
         Some(_) => "run the plugin's own tests under a debugger",

@@ -5,64 +5,10 @@ use crate::usage::Usage;
 const LONGEST: usize = 64;
 
 /// Names that cargo or rustc would not have.
-const TAKEN: &[&str] = &[
-    "abstract",
-    "alloc",
-    "as",
-    "async",
-    "await",
-    "become",
-    "box",
-    "break",
-    "const",
-    "continue",
-    "core",
-    "crate",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "let",
-    "loop",
-    "macro",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "orbit-hook",
-    "override",
-    "priv",
-    "pub",
-    "ref",
-    "return",
-    "schemars",
-    "self",
-    "serde",
-    "static",
-    "std",
-    "struct",
-    "super",
-    "test",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "unsafe",
-    "use",
-    "virtual",
-    "where",
-    "while",
-    "yield",
-];
+const TAKEN: &str = "\
+    abstract alloc as async await become box break const continue core crate do dyn else enum extern false final fn \
+    for gen if impl in let loop macro match mod move mut orbit-hook override priv pub ref return schemars self serde \
+    static std struct super test trait true try type unsafe use virtual where while yield";
 
 /// A plugin's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +28,9 @@ impl Name {
                  letter, at most {LONGEST} in all, such as `l2-ball`"
             )));
         }
-        if TAKEN.contains(&name) {
+        if TAKEN.split(' ').any(|taken| taken == name) {
             return Err(Usage::new(format!(
-                "a plugin cannot be called \"{name}\": Rust has that name for itself; choose another"
+                "a plugin cannot be called \"{name}\": Rust, or a crate that plugins use, has that name; choose another"
             )));
         }
         Ok(Self(name.to_owned()))
