@@ -13,7 +13,7 @@ use file::ConfigFile;
 pub const CONFIG_FILE: &str = "config.json";
 
 /// The largest width or count that is believed.
-const MAX_SIZE: usize = 1 << 20;
+pub(crate) const MAX_SIZE: usize = 1 << 20;
 
 /// A key and what is wrong with it.
 pub(crate) type Fault = (&'static str, String);

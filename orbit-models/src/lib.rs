@@ -12,9 +12,11 @@ pub mod generate;
 pub mod gguf;
 mod layer;
 pub mod pull;
+mod tokens;
 pub mod weights;
 
 pub use config::DecoderConfig;
-pub use decoder::{Cache, Decoder, NewTokens};
+pub use decoder::{Cache, Decoder};
 pub use error::{Error, Misshapen, Result};
 pub use files::{Extension, from_weights, load, save};
+pub use tokens::NewTokens;
