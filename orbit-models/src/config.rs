@@ -8,6 +8,7 @@ use crate::atomic;
 use crate::error::{Error, Result};
 use crate::weights::Dtype;
 use file::ConfigFile;
+pub(crate) use file::TokenIds;
 
 /// The file that describes a model.
 pub const CONFIG_FILE: &str = "config.json";
