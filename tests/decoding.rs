@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::tiny::{flex, llama};
 
-struct Walk(Trie);
+pub(crate) struct Walk(Trie);
 
 impl Constraint for Walk {
     fn root(&self) -> u32 {
@@ -24,7 +24,7 @@ impl Constraint for Walk {
     }
 }
 
-fn walk(sequences: &[Vec<u32>]) -> Walk {
+pub(crate) fn walk(sequences: &[Vec<u32>]) -> Walk {
     Walk(Trie::new(sequences.iter().map(Vec::as_slice)).unwrap())
 }
 

@@ -4,6 +4,7 @@
 mod backends;
 mod config_keys;
 mod decoding;
+mod encoder_decoder;
 mod fit;
 mod golden;
 mod kernels;

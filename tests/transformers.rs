@@ -9,9 +9,11 @@ use orbit_core::{Input, Model, device};
 use orbit_data::Vocabulary;
 use orbit_data::chat::ChatTemplate;
 use orbit_models::weights::Dtype;
-use orbit_models::{Extension, load, save};
+use orbit_models::{EncoderDecoder, Extension, load, save};
 
+use crate::encoder_decoder::{answer_logits, t5};
 use crate::program::ROOT;
+use crate::tiny::{flex, largest_difference, micro_batch, values};
 
 /// Prints the logits of the last token, and the tokens of the text.
 const SCRIPT: &str = r#"
@@ -26,14 +28,27 @@ print(" ".join(map(str, tokens)))
 print(" ".join(f"{x:.6f}" for x in logits.tolist()))
 "#;
 
-#[test]
-fn transformers_loads_a_model_with_new_tokens() {
+/// The Python to run, if it has what is needed.
+fn python() -> Option<String> {
     let python = std::env::var("ORBIT_PYTHON").unwrap_or_else(|_| "python3".into());
     let ready = Command::new(&python).args(["-c", "import torch, transformers"]).output();
     if !ready.is_ok_and(|ready| ready.status.success()) {
         eprintln!("skipped: no Python with torch and transformers");
-        return;
+        return None;
     }
+    Some(python)
+}
+
+/// What a script prints.
+fn run(python: &str, script: &str, arguments: &[&std::ffi::OsStr]) -> String {
+    let output = Command::new(python).args(["-c", script]).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn transformers_loads_a_model_with_new_tokens() {
+    let Some(python) = python() else { return };
     let source = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
     let dir = tempfile::tempdir().unwrap();
     let base = load(&source, &device("flex").unwrap()).unwrap();
@@ -44,9 +59,7 @@ fn transformers_loads_a_model_with_new_tokens() {
     ChatTemplate::read(&source).unwrap().save(dir.path()).unwrap();
 
     let text = "<|im_start|>user\nThe men<start_of_sid><sid_0_1><sid_1_3><end_of_sid><|im_end|>";
-    let output = Command::new(python).args(["-c", SCRIPT]).arg(dir.path()).arg(text).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let output = String::from_utf8(output.stdout).unwrap();
+    let output = run(&python, SCRIPT, &[dir.path().as_ref(), text.as_ref()]);
     let (theirs, logits) = output.trim().split_once('\n').unwrap();
 
     let tokens = vocabulary.encode(text).unwrap();
@@ -59,4 +72,66 @@ fn transformers_loads_a_model_with_new_tokens() {
     let theirs: Vec<f32> = logits.split(' ').map(|x| x.parse().unwrap()).collect();
     assert_eq!(ours.len(), theirs.len());
     assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() <= 1e-4), "{ours:?} and {theirs:?}");
+}
+
+/// For each directory prints the teacher-forced logits of an answer to a prompt, and what greedy decoding writes after it.
+const SEQ2SEQ: &str = r#"
+import sys, torch
+from transformers import AutoModelForSeq2SeqLM
+for directory, prompt, answer in zip(*[iter(sys.argv[1:])] * 3):
+    model, report = AutoModelForSeq2SeqLM.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"], report
+    prompt, answer = (torch.tensor([[int(x) for x in ids.split()]]) for ids in (prompt, answer))
+    logits = model.eval()(input_ids=prompt, labels=answer).logits[0]
+    print(" ".join(f"{x:.6f}" for x in logits.flatten().tolist()))
+    written = model.generate(prompt, max_new_tokens=6, do_sample=False)[0]
+    print(" ".join(map(str, written.tolist())))
+"#;
+
+#[test]
+fn transformers_loads_encoder_decoders() {
+    let Some(python) = python() else { return };
+    let root = tempfile::tempdir().unwrap();
+    let text = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let (mut arguments, mut cases) = (Vec::new(), Vec::new());
+    for (name, new) in [("tiny-t5", 0), ("tiny-t5", 4), ("tiny-mt5", 0), ("tiny-mt5", 4), ("tiny-flan-t5", 0)] {
+        let model = t5(name, &flex());
+        let model = if new > 0 { model.with_new_tokens(new, 3) } else { model };
+        let dir = root.path().join(format!("{name}-{new}"));
+        std::fs::create_dir(&dir).unwrap();
+        model.save(&dir, Dtype::F32, &Extension::default()).unwrap();
+        let last = model.vocabulary() as u32 - 1;
+        let (prompt, answer) = (vec![5, last, 9, 33, 2, 17, 1], vec![last, 8, last - 1, 60, 1]);
+        arguments.extend([dir.into_os_string(), text(&prompt).into(), text(&answer).into()]);
+        cases.push((name, model, prompt, answer));
+    }
+    let arguments: Vec<&std::ffi::OsStr> = arguments.iter().map(|argument| argument.as_os_str()).collect();
+    let output = run(&python, SEQ2SEQ, &arguments);
+    let lines: Vec<&str> = output.trim().lines().collect();
+    assert_eq!(lines.len(), 2 * cases.len());
+    for ((name, model, prompt, answer), lines) in cases.iter().zip(lines.chunks(2)) {
+        let theirs: Vec<f32> = lines[0].split(' ').map(|x| x.parse().unwrap()).collect();
+        let batch = micro_batch(&[([&prompt[..], answer].concat(), prompt.len())]);
+        let difference = largest_difference(&values(answer_logits(model, &batch).0), &theirs);
+        let new = model.new_token_count();
+        assert!(difference <= 1e-4, "{name} with {new} new tokens: logits differ by {difference}");
+        assert_eq!(text(&greedy(model, prompt, 6)), lines[1], "{name} with {new} new tokens");
+    }
+}
+
+/// The start token and up to `count` tokens, each the likeliest after those before.
+fn greedy(model: &EncoderDecoder, prompt: &[u32], count: usize) -> Vec<u32> {
+    let mut written = vec![model.config().decoder_start_token_id];
+    let mut row = prompt.to_vec();
+    // The token to be guessed is in the row already, and a decoder does not look ahead.
+    while written.len() <= count && written.last() != model.config().eos_token_ids.first() {
+        row.push(0);
+        let logits = values(answer_logits(model, &micro_batch(&[(row.clone(), prompt.len())])).0);
+        let scores = &logits[logits.len() - model.vocabulary()..];
+        let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap() as u32;
+        row.pop();
+        row.push(best);
+        written.push(best);
+    }
+    written
 }

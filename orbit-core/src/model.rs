@@ -11,7 +11,8 @@ use crate::{Error, MicroBatch, Result};
 ///
 /// The names of its parameters are the names in its checkpoint; `burn`'s derive makes them from the fields.
 pub trait Model: Module {
-    /// The last hidden state of every token, `[rows, width, d]`, ready for [`Model::logits`].
+    /// The last hidden state of every token, `[rows, width, d]`, ready for [`Model::logits`]: that of token t is what the model
+    /// guesses token t + 1 from. An encoder-decoder guesses nothing within the prompt and has zeros there.
     fn hidden(&self, input: &Input) -> Tensor<3>;
 
     /// Scores over the vocabulary for rows of hidden states: `[n, d]` → `[n, vocabulary]`.
@@ -42,13 +43,22 @@ pub struct Input {
     pub positions: Vec<u32>,
     /// Which tokens each token sees.
     pub mask: Mask,
+    /// Where each row's answer begins; what stands before is the prompt. A decoder takes no notice; an encoder-decoder gives
+    /// the prompt to its encoder and the answer to its decoder. 0 where the row goes on with an answer already begun.
+    pub answers: Vec<usize>,
 }
 
 impl Input {
-    /// Rows of plain text: token t stands at position t and sees those before it.
+    /// Rows of plain text: token t stands at position t and sees those before it. All but the first token is answer.
     pub fn rows(tokens: Vec<u32>, rows: usize, width: usize) -> Self {
         let positions = (0..rows).flat_map(|_| 0..width as u32).collect();
-        Self { rows, width, tokens, positions, mask: Mask::Causal { past: 0 } }
+        Self { rows, width, tokens, positions, mask: Mask::Causal { past: 0 }, answers: vec![1; rows] }
+    }
+
+    /// Rows whose answers begin at the given tokens.
+    pub fn with_answers(mut self, answers: Vec<usize>) -> Self {
+        self.answers = answers;
+        self
     }
 
     /// Rows in which `visible(row, token, key)` says what each token sees.
@@ -73,7 +83,7 @@ impl Input {
 
 impl From<&MicroBatch> for Input {
     fn from(batch: &MicroBatch) -> Self {
-        Self::rows(batch.tokens.clone(), batch.rows, batch.width)
+        Self::rows(batch.tokens.clone(), batch.rows, batch.width).with_answers(batch.answers.clone())
     }
 }
 

@@ -93,6 +93,7 @@ fn score_rows<M: Model>(model: &M, items: &[&Choices]) -> Vec<Vec<f64>> {
         tokens: std::mem::take(&mut layout.tokens),
         positions: std::mem::take(&mut layout.positions),
         mask: crate::kernel::Mask::Causal { past: 0 },
+        answers: items.iter().map(|item| item.context.len()).collect(),
     };
     // A token sees itself, and what stands before it in the context or in its own branch.
     let branches = &layout.branches;

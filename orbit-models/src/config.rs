@@ -8,12 +8,13 @@ use crate::atomic;
 use crate::error::{Error, Result};
 use crate::weights::Dtype;
 use file::ConfigFile;
+pub(crate) use file::TokenIds;
 
 /// The file that describes a model.
 pub const CONFIG_FILE: &str = "config.json";
 
 /// The largest width or count that is believed.
-const MAX_SIZE: usize = 1 << 20;
+pub(crate) const MAX_SIZE: usize = 1 << 20;
 
 /// A key and what is wrong with it.
 pub(crate) type Fault = (&'static str, String);

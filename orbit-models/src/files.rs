@@ -1,4 +1,4 @@
-//! A decoder to and from a model directory.
+//! A decoder to and from a model directory, and what the families of models share of that.
 //!
 //! `config.json` and `model.safetensors` are Hugging Face's. A model with new tokens is saved with its tables joined, so that
 //! transformers loads it as a larger vocabulary; `orbit.json` beside them says where the new tokens begin.
@@ -11,7 +11,8 @@ use orbit_core::{Model, parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
-use crate::decoder::{Decoder, NEW_TOKENS, NewTokens};
+use crate::decoder::Decoder;
+use crate::tokens::{NEW_TOKENS, NewTokens};
 use crate::weights::{Array, Dtype, Weights};
 use crate::{DecoderConfig, Error, Result};
 
@@ -30,14 +31,24 @@ pub struct Extension {
 }
 
 const EXTENSION_FILE: &str = "orbit.json";
-const EMBEDDING: &str = "model.embed_tokens.weight";
-const HEAD: &str = "lm_head.weight";
+const TABLES: Tables = Tables { embedding: "model.embed_tokens.weight", head: "lm_head.weight" };
+
+/// The names of a checkpoint's two tables of tokens.
+pub(crate) struct Tables {
+    pub(crate) embedding: &'static str,
+    /// The output layer; absent in a checkpoint where it is the embedding.
+    pub(crate) head: &'static str,
+}
 
 impl Extension {
     /// Reads `orbit.json`; `None` when the directory has none.
     pub fn read(dir: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = dir.as_ref().join(EXTENSION_FILE);
         if path.exists() { atomic::read_json(&path).map(Some) } else { Ok(None) }
+    }
+
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        atomic::write_json(&dir.join(EXTENSION_FILE), self)
     }
 }
 
@@ -46,19 +57,16 @@ pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
     let dir = dir.as_ref();
     let mut config = DecoderConfig::read(dir)?;
     let mut weights = Weights::read(dir)?;
-    let new = match Extension::read(dir)? {
-        Some(extension) if extension.base_vocabulary < config.vocab_size => {
-            Some(split_tables(dir, &mut config, &mut weights, &extension)?)
-        }
-        _ => None,
-    };
+    let extension = Extension::read(dir)?;
+    let shape = [config.vocab_size, config.hidden_size];
+    let new = split_new_tokens(dir, &TABLES, shape, &mut weights, extension.as_ref())?;
+    if let (Some(extension), Some(_)) = (&extension, &new) {
+        config.vocab_size = extension.base_vocabulary;
+        config.tie_word_embeddings = extension.base_tied;
+    }
     let mut decoder = from_weights(config, weights, dir, device)?;
-    if let Some([input, output]) = new {
-        let tensor = |array: Array| {
-            let shape = [array.shape[0], array.shape[1]];
-            Tensor::<2>::from_data(TensorData::new(array.data, shape), device)
-        };
-        decoder.set_new_tokens(NewTokens::new(tensor(input), tensor(output)));
+    if let Some(new) = new {
+        decoder.set_new_tokens(new_tokens(new, device));
     }
     Ok(decoder)
 }
@@ -74,7 +82,7 @@ pub fn from_weights(
     let decoder = Decoder::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
     // Old exporters store the rotary frequencies, and a tied head a second time.
     let tied = decoder.config().tie_word_embeddings;
-    reader.finish(if tied { &["rotary_emb.inv_freq", HEAD] } else { &["rotary_emb.inv_freq"] })?;
+    reader.finish(if tied { &["rotary_emb.inv_freq", TABLES.head] } else { &["rotary_emb.inv_freq"] })?;
     Ok(decoder)
 }
 
@@ -84,14 +92,7 @@ pub fn save(model: &Decoder, dir: impl AsRef<Path>, dtype: Dtype, about: &Extens
     let mut config = model.config().clone();
     let mut weights = arrays(model);
     if model.new_token_count() > 0 {
-        let new =
-            |weights: &mut Weights, part| weights.tensors.remove(&format!("{NEW_TOKENS}.{part}")).unwrap_or_default();
-        let (input, output) = (new(&mut weights, "input"), new(&mut weights, "output"));
-        let tables = &mut weights.tensors;
-        let mut head = tables.get(HEAD).or_else(|| tables.get(EMBEDDING)).cloned().unwrap_or_default();
-        append_rows(&mut head, output);
-        tables.insert(HEAD.into(), head);
-        append_rows(tables.entry(EMBEDDING.into()).or_default(), input);
+        join_new_tokens(&mut weights, &TABLES);
         config.vocab_size += model.new_token_count();
         config.tie_word_embeddings = false;
         let about = Extension {
@@ -99,14 +100,14 @@ pub fn save(model: &Decoder, dir: impl AsRef<Path>, dtype: Dtype, about: &Extens
             base_tied: model.config().tie_word_embeddings,
             ..about.clone()
         };
-        atomic::write_json(&dir.join(EXTENSION_FILE), &about)?;
+        about.write(dir)?;
     }
     config.write(dir, dtype)?;
     weights.write(dir, dtype, Some(5_000_000_000))
 }
 
 /// Every parameter on the host, by name.
-pub(crate) fn arrays(model: &Decoder) -> Weights {
+pub(crate) fn arrays<M: Model>(model: &M) -> Weights {
     let names = parameters(model);
     let tensors: BTreeMap<String, Array> = names
         .into_iter()
@@ -116,6 +117,17 @@ pub(crate) fn arrays(model: &Decoder) -> Weights {
     Weights { tensors }
 }
 
+/// Puts the rows of new tokens behind those of both tables, the second of which is the first's copy where they were one.
+pub(crate) fn join_new_tokens(weights: &mut Weights, names: &Tables) {
+    let tables = &mut weights.tensors;
+    let mut new = |part| tables.remove(&format!("{NEW_TOKENS}.{part}")).unwrap_or_default();
+    let (input, output) = (new("input"), new("output"));
+    let mut head = tables.get(names.head).or_else(|| tables.get(names.embedding)).cloned().unwrap_or_default();
+    append_rows(&mut head, output);
+    tables.insert(names.head.into(), head);
+    append_rows(tables.entry(names.embedding.into()).or_default(), input);
+}
+
 fn append_rows(table: &mut Array, rows: Array) {
     if let (Some(height), Some(more)) = (table.shape.first_mut(), rows.shape.first()) {
         *height += more;
@@ -123,33 +135,43 @@ fn append_rows(table: &mut Array, rows: Array) {
     }
 }
 
-/// Takes the rows of new tokens off both tables, and unties what was tied.
-fn split_tables(
+/// The inverse of [`join_new_tokens`]: takes the rows of new tokens off both tables, whose shape is given, where `extension`
+/// speaks of any, and removes the second where it was the first's copy.
+pub(crate) fn split_new_tokens(
     dir: &Path,
-    config: &mut DecoderConfig,
+    names: &Tables,
+    [rows, d]: [usize; 2],
     weights: &mut Weights,
-    extension: &Extension,
-) -> Result<[Array; 2]> {
-    let (base, d) = (extension.base_vocabulary, config.hidden_size);
+    extension: Option<&Extension>,
+) -> Result<Option<[Array; 2]>> {
+    let Some(extension) = extension.filter(|extension| extension.base_vocabulary < rows) else { return Ok(None) };
+    let base = extension.base_vocabulary;
     let mut split = |name: &str| -> Result<Array> {
         let table = weights.tensors.get_mut(name);
-        let Some(table) = table.filter(|table| table.shape == [config.vocab_size, d]) else {
-            let reason =
-                format!("is not there as [{}, {d}], though orbit.json speaks of new tokens", config.vocab_size);
+        let Some(table) = table.filter(|table| table.shape == [rows, d]) else {
+            let reason = format!("is not there as [{rows}, {d}], though orbit.json speaks of new tokens");
             return Err(Error::tensor(dir, name, reason));
         };
         let data = table.data.split_off(base * d);
         table.shape[0] = base;
-        Ok(Array { shape: vec![config.vocab_size - base, d], data })
+        Ok(Array { shape: vec![rows - base, d], data })
     };
-    let new = [split(EMBEDDING)?, split(HEAD)?];
+    let new = [split(names.embedding)?, split(names.head)?];
     if extension.base_tied {
-        let head = weights.tensors.remove(HEAD);
-        if head.as_ref() != weights.tensors.get(EMBEDDING) {
-            return Err(Error::tensor(dir, HEAD, "differs from the embedding, though orbit.json says they were tied"));
+        let head = weights.tensors.remove(names.head);
+        if head.as_ref() != weights.tensors.get(names.embedding) {
+            let reason = "differs from the embedding, though orbit.json says they were tied";
+            return Err(Error::tensor(dir, names.head, reason));
         }
     }
-    config.vocab_size = base;
-    config.tie_word_embeddings = extension.base_tied;
-    Ok(new)
+    Ok(Some(new))
+}
+
+/// New tokens of the given input and output rows.
+pub(crate) fn new_tokens(tables: [Array; 2], device: &Device) -> NewTokens {
+    let [input, output] = tables.map(|array| {
+        let shape = [array.shape[0], array.shape[1]];
+        Tensor::<2>::from_data(TensorData::new(array.data, shape), device)
+    });
+    NewTokens::new(input, output)
 }

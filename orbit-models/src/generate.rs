@@ -7,7 +7,17 @@ use orbit_core::kernel::Mask;
 use orbit_core::{Error, Input, Model, Result, check_tokens, pick};
 use rayon::prelude::*;
 
-use crate::{Cache, Decoder};
+/// A model that can go on from tokens it has seen.
+pub trait Incremental: Model {
+    /// What it keeps of the tokens seen. Starts empty and grows with every call it is given to.
+    type Cache: Default;
+
+    /// [`Model::hidden`] of tokens that follow those in `cache`; the input's mask covers both.
+    ///
+    /// An encoder-decoder takes the prompts with the first call, as the input's answers say, and decoder tokens alone with
+    /// the calls that follow.
+    fn hidden_after(&self, input: &Input, cache: &mut Self::Cache) -> Tensor<3>;
+}
 
 /// The sequences that may be written, as a tree to walk.
 pub trait Constraint {
@@ -36,7 +46,7 @@ pub struct Ranked {
 /// Cost: one pass over the prompts, then one token a beam a level. The prompt's keys are kept once, not once a beam: the beams
 /// of a prompt are a tree of tokens behind it, and a token sees its own ancestors.
 pub fn beam_search(
-    model: &Decoder,
+    model: &impl Incremental,
     prompts: &[Vec<u32>],
     constraint: &impl Constraint,
     beams: usize,
@@ -49,7 +59,7 @@ pub fn beam_search(
         return Ok(Vec::new());
     }
     let mut search = Search::start(prompts, constraint.root());
-    let mut cache = Cache::default();
+    let mut cache = Default::default();
     let mut input = prompt_rows(prompts);
     while let Some(next) = {
         let scores = LogScores::new(model, model.hidden_after(&input, &mut cache), &search);
@@ -94,7 +104,7 @@ struct LogScores {
 }
 
 impl LogScores {
-    fn new(model: &Decoder, hidden: Tensor<3>, search: &Search) -> Self {
+    fn new(model: &impl Incremental, hidden: Tensor<3>, search: &Search) -> Self {
         let [rows, width, d] = hidden.dims();
         let last: Vec<u32> = (search.rows.iter().enumerate())
             .flat_map(|(row, beams)| beams.live.iter().map(move |beam| (row * width + beam.column) as u32))
@@ -143,8 +153,14 @@ impl Search {
         let (rows, width) = (self.rows.len(), self.width);
         let keys = self.seen + width;
         let mut mask = vec![f32::NEG_INFINITY; rows * width * keys];
-        let mut input =
-            Input { rows, width, tokens: Vec::new(), positions: Vec::new(), mask: Mask::Causal { past: 0 } };
+        let mut input = Input {
+            rows,
+            width,
+            tokens: Vec::new(),
+            positions: Vec::new(),
+            mask: Mask::Causal { past: 0 },
+            answers: vec![0; rows],
+        };
         for (index, (row, tokens)) in self.rows.iter().zip(tokens).enumerate() {
             for column in 0..width {
                 let mask = &mut mask[(index * width + column) * keys..][..keys];
@@ -214,5 +230,6 @@ fn width(prompts: &[Vec<u32>]) -> usize {
 fn prompt_rows(prompts: &[Vec<u32>]) -> Input {
     let width = width(prompts);
     let padded = |prompt: &Vec<u32>| prompt.iter().copied().chain(std::iter::repeat(0)).take(width).collect::<Vec<_>>();
-    Input::rows(prompts.iter().flat_map(padded).collect(), prompts.len(), width)
+    let answers = prompts.iter().map(Vec::len).collect();
+    Input::rows(prompts.iter().flat_map(padded).collect(), prompts.len(), width).with_answers(answers)
 }

@@ -1,7 +1,7 @@
-//! Language models on burn: one decoder, its files, and decoding.
+//! Language models on burn: a decoder, an encoder-decoder, their files, and decoding.
 //!
-//! [`Decoder`] is the Llama family's architecture, loaded from and saved to a Hugging Face directory. [`weights`], [`config`],
-//! [`gguf`] and [`pull`](mod@pull) deal with files and know nothing of tensors.
+//! [`Decoder`] is the Llama family's architecture and [`EncoderDecoder`] that of T5, both loaded from and saved to a Hugging
+//! Face directory. [`weights`], [`config`], [`gguf`] and [`pull`](mod@pull) deal with files and know nothing of tensors.
 
 mod atomic;
 pub mod config;
@@ -12,9 +12,13 @@ pub mod generate;
 pub mod gguf;
 mod layer;
 pub mod pull;
+pub mod t5;
+mod tokens;
 pub mod weights;
 
 pub use config::DecoderConfig;
-pub use decoder::{Cache, Decoder, NewTokens};
+pub use decoder::{Cache, Decoder};
 pub use error::{Error, Misshapen, Result};
 pub use files::{Extension, from_weights, load, save};
+pub use t5::{EncoderDecoder, T5Config};
+pub use tokens::NewTokens;

@@ -54,18 +54,30 @@ struct Rope {
 /// One id, or a list of them.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum TokenIds {
+pub(crate) enum TokenIds {
     One(u32),
     Many(Vec<u32>),
 }
 
+impl TokenIds {
+    pub(crate) fn new(ids: &[u32]) -> Option<Self> {
+        match ids {
+            [] => None,
+            [id] => Some(Self::One(*id)),
+            ids => Some(Self::Many(ids.to_vec())),
+        }
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<u32> {
+        match self {
+            Self::One(id) => vec![id],
+            Self::Many(ids) => ids,
+        }
+    }
+}
+
 impl ConfigFile {
     pub(super) fn new(config: &DecoderConfig, dtype: Dtype) -> Self {
-        let eos_token_id = match config.eos_token_ids.as_slice() {
-            [] => None,
-            [id] => Some(TokenIds::One(*id)),
-            ids => Some(TokenIds::Many(ids.to_vec())),
-        };
         Self {
             architectures: vec![ARCHITECTURE.to_owned()],
             model_type: MODEL_TYPE.to_owned(),
@@ -87,7 +99,7 @@ impl ConfigFile {
             mlp_bias: Some(false),
             initializer_range: Some(config.initializer_range),
             bos_token_id: config.bos_token_id,
-            eos_token_id,
+            eos_token_id: TokenIds::new(&config.eos_token_ids),
             pad_token_id: config.pad_token_id,
             torch_dtype: dtype.torch_name(),
         }
@@ -118,11 +130,7 @@ impl ConfigFile {
             tie_word_embeddings: self.tie_word_embeddings.unwrap_or(absent.tie_word_embeddings),
             initializer_range: self.initializer_range.unwrap_or(absent.initializer_range),
             bos_token_id: self.bos_token_id,
-            eos_token_ids: match self.eos_token_id {
-                None => Vec::new(),
-                Some(TokenIds::One(id)) => vec![id],
-                Some(TokenIds::Many(ids)) => ids,
-            },
+            eos_token_ids: self.eos_token_id.map_or_else(Vec::new, TokenIds::into_vec),
             pad_token_id: self.pad_token_id,
         })
     }

@@ -1,0 +1,247 @@
+//! The blocks of both stacks, and what they are made of.
+//!
+//! Shapes: B rows, T queries, S keys seen, D model, H heads, K head. Weights keep the layout of the checkpoint, `[out, in]`,
+//! and the fields its names.
+
+#![allow(non_snake_case, reason = "fields have the checkpoint's names")]
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use orbit_core::kernel::{rms_norm, split_heads};
+
+use super::config::{FeedForwardProj, T5Config};
+use crate::layer::{KeysValues, Linear, Source};
+
+/// [`rms_norm`] with its weight: no mean is taken off, and there is no bias.
+#[derive(Module, Debug)]
+pub(super) struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    epsilon: f32,
+}
+
+impl LayerNorm {
+    pub(super) fn new(source: &mut Source<'_>, name: &str, config: &T5Config, device: &Device) -> Self {
+        let shape = [config.d_model];
+        let data = TensorData::new(source(&format!("{name}.weight"), &shape), shape);
+        Self { weight: Param::from_tensor(Tensor::from_data(data, device)), epsilon: config.layer_norm_epsilon as f32 }
+    }
+
+    pub(super) fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        rms_norm(x_btd, self.weight.val(), self.epsilon)
+    }
+}
+
+/// softmax(q kᵀ + bias) v, heads joined: the scores are not divided by √K, which the weights are made for.
+#[derive(Module, Debug)]
+pub(super) struct Attention {
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    o: Linear,
+    /// `[buckets, H]`; in the first block of a stack, which lends it to the others.
+    pub(super) relative_attention_bias: Option<Linear>,
+    heads: usize,
+}
+
+impl Attention {
+    fn new(source: &mut Source<'_>, name: &str, config: &T5Config, positions: bool, device: &Device) -> Self {
+        let (d, heads) = (config.d_model, config.num_heads);
+        let (inner, buckets) = (heads * config.d_kv, config.relative_attention_num_buckets);
+        let mut linear = |part: &str, out, input| Linear::new(source, &format!("{name}.{part}"), out, input, device);
+        Self {
+            q: linear("q", inner, d),
+            k: linear("k", inner, d),
+            v: linear("v", inner, d),
+            o: linear("o", d, inner),
+            relative_attention_bias: positions.then(|| linear("relative_attention_bias", buckets, heads)),
+            heads,
+        }
+    }
+
+    /// `[B, H, S, K]` each.
+    fn keys_values(&self, x_bsd: Tensor<3>) -> KeysValues {
+        let split = |x| split_heads(x, self.heads, None);
+        (split(self.k.forward(x_bsd.clone())), split(self.v.forward(x_bsd)))
+    }
+
+    /// `bias_bhts` is what is added to the scores; its B, H and T may be 1.
+    fn forward(&self, x_btd: Tensor<3>, (k_bhsk, v_bhsk): KeysValues, bias_bhts: Tensor<4>) -> Tensor<3> {
+        let q_bhtk = split_heads(self.q.forward(x_btd), self.heads, None);
+        let [b, h, t, k] = q_bhtk.dims();
+        let scores_bhts = q_bhtk.matmul(k_bhsk.swap_dims(2, 3)) + bias_bhts;
+        let out_bhtk = activation::softmax(scores_bhts, 3).matmul(v_bhsk);
+        self.o.forward(out_bhtk.swap_dims(1, 2).reshape([b, t, h * k]))
+    }
+}
+
+/// x + attention(norm(x)) over the stack's own tokens.
+#[derive(Module, Debug)]
+pub(super) struct SelfAttention {
+    pub(super) SelfAttention: Attention,
+    layer_norm: LayerNorm,
+}
+
+impl SelfAttention {
+    fn new(source: &mut Source<'_>, name: &str, config: &T5Config, positions: bool, device: &Device) -> Self {
+        Self {
+            SelfAttention: Attention::new(source, &format!("{name}.SelfAttention"), config, positions, device),
+            layer_norm: LayerNorm::new(source, &format!("{name}.layer_norm"), config, device),
+        }
+    }
+
+    /// Puts the keys and values of the tokens behind those in `cache`.
+    fn forward(&self, x_btd: Tensor<3>, bias_bhts: Tensor<4>, cache: Option<&mut Option<KeysValues>>) -> Tensor<3> {
+        let normed = self.layer_norm.forward(x_btd.clone());
+        let (mut k_bhsk, mut v_bhsk) = self.SelfAttention.keys_values(normed.clone());
+        if let Some(cache) = cache {
+            if let Some((past_k, past_v)) = cache.take() {
+                k_bhsk = Tensor::cat(vec![past_k, k_bhsk], 2);
+                v_bhsk = Tensor::cat(vec![past_v, v_bhsk], 2);
+            }
+            *cache = Some((k_bhsk.clone(), v_bhsk.clone()));
+        }
+        x_btd + self.SelfAttention.forward(normed, (k_bhsk, v_bhsk), bias_bhts)
+    }
+}
+
+/// x + attention(norm(x)) over what the encoder has made of the prompt.
+#[derive(Module, Debug)]
+pub(super) struct CrossAttention {
+    EncDecAttention: Attention,
+    layer_norm: LayerNorm,
+}
+
+impl CrossAttention {
+    fn new(source: &mut Source<'_>, name: &str, config: &T5Config, device: &Device) -> Self {
+        Self {
+            EncDecAttention: Attention::new(source, &format!("{name}.EncDecAttention"), config, false, device),
+            layer_norm: LayerNorm::new(source, &format!("{name}.layer_norm"), config, device),
+        }
+    }
+
+    fn forward(&self, x_btd: Tensor<3>, memory: KeysValues, bias_bhts: Tensor<4>) -> Tensor<3> {
+        let normed = self.layer_norm.forward(x_btd.clone());
+        x_btd + self.EncDecAttention.forward(normed, memory, bias_bhts)
+    }
+}
+
+/// The feed-forward layer in either form, see [`FeedForwardProj`].
+#[derive(Module, Debug)]
+struct Dense {
+    wi: Option<Linear>,
+    wi_0: Option<Linear>,
+    wi_1: Option<Linear>,
+    wo: Linear,
+}
+
+impl Dense {
+    fn new(source: &mut Source<'_>, name: &str, config: &T5Config, device: &Device) -> Self {
+        let (d, wide) = (config.d_model, config.d_ff);
+        let gated = config.feed_forward_proj == FeedForwardProj::GatedGelu;
+        let mut linear = |part: &str, out, input| Linear::new(source, &format!("{name}.{part}"), out, input, device);
+        Self {
+            wi: (!gated).then(|| linear("wi", wide, d)),
+            wi_0: gated.then(|| linear("wi_0", wide, d)),
+            wi_1: gated.then(|| linear("wi_1", wide, d)),
+            wo: linear("wo", d, wide),
+        }
+    }
+
+    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        let inner = match (&self.wi, &self.wi_0, &self.wi_1) {
+            (Some(wi), ..) => activation::relu(wi.forward(x_btd)),
+            (None, Some(gate), Some(up)) => gelu_new(gate.forward(x_btd.clone())) * up.forward(x_btd),
+            _ => unreachable!("a feed-forward layer is made in one of two forms"),
+        };
+        self.wo.forward(inner)
+    }
+}
+
+/// transformers' `gelu_new`: x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+fn gelu_new(x: Tensor<3>) -> Tensor<3> {
+    let slope = (2.0 / std::f32::consts::PI).sqrt();
+    let inner = (x.clone().square() * 0.044_715 + 1.0) * x.clone() * slope;
+    (inner.tanh() + 1.0) * x * 0.5
+}
+
+/// x + feed-forward(norm(x)).
+#[derive(Module, Debug)]
+pub(super) struct FeedForward {
+    DenseReluDense: Dense,
+    layer_norm: LayerNorm,
+}
+
+impl FeedForward {
+    fn new(source: &mut Source<'_>, name: &str, config: &T5Config, device: &Device) -> Self {
+        Self {
+            DenseReluDense: Dense::new(source, &format!("{name}.DenseReluDense"), config, device),
+            layer_norm: LayerNorm::new(source, &format!("{name}.layer_norm"), config, device),
+        }
+    }
+
+    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        x_btd.clone() + self.DenseReluDense.forward(self.layer_norm.forward(x_btd))
+    }
+}
+
+/// A block of the encoder.
+#[derive(Module, Debug)]
+pub(super) struct EncoderBlock {
+    pub(super) layer: (SelfAttention, FeedForward),
+}
+
+impl EncoderBlock {
+    pub(super) fn new(
+        source: &mut Source<'_>,
+        name: &str,
+        config: &T5Config,
+        positions: bool,
+        device: &Device,
+    ) -> Self {
+        let attention = SelfAttention::new(source, &format!("{name}.layer.0"), config, positions, device);
+        Self { layer: (attention, FeedForward::new(source, &format!("{name}.layer.1"), config, device)) }
+    }
+
+    pub(super) fn forward(&self, x_btd: Tensor<3>, bias_bhts: Tensor<4>) -> Tensor<3> {
+        let (attention, feed_forward) = &self.layer;
+        feed_forward.forward(attention.forward(x_btd, bias_bhts, None))
+    }
+}
+
+/// A block of the decoder.
+#[derive(Module, Debug)]
+pub(super) struct DecoderBlock {
+    pub(super) layer: (SelfAttention, CrossAttention, FeedForward),
+}
+
+impl DecoderBlock {
+    pub(super) fn new(
+        source: &mut Source<'_>,
+        name: &str,
+        config: &T5Config,
+        positions: bool,
+        device: &Device,
+    ) -> Self {
+        let attention = SelfAttention::new(source, &format!("{name}.layer.0"), config, positions, device);
+        let cross = CrossAttention::new(source, &format!("{name}.layer.1"), config, device);
+        Self { layer: (attention, cross, FeedForward::new(source, &format!("{name}.layer.2"), config, device)) }
+    }
+
+    /// The keys and values that this block's cross-attention takes from the encoder's result.
+    pub(super) fn memory(&self, encoded_bsd: Tensor<3>) -> KeysValues {
+        self.layer.1.EncDecAttention.keys_values(encoded_bsd)
+    }
+
+    pub(super) fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        bias_bhts: Tensor<4>,
+        own: &mut Option<KeysValues>,
+        memory: KeysValues,
+        memory_bias: Tensor<4>,
+    ) -> Tensor<3> {
+        let (attention, cross, feed_forward) = &self.layer;
+        let x_btd = attention.forward(x_btd, bias_bhts, Some(own));
+        feed_forward.forward(cross.forward(x_btd, memory, memory_bias))
+    }
+}

@@ -1,0 +1,289 @@
+//! T5, mT5, flan-T5 and mT0: an encoder reads the prompt, a decoder writes the answer.
+//!
+//! Raffel et al. 2019 (T5, arXiv 1910.10683), Xue et al. 2020 (mT5, arXiv 2010.11934), Chung et al. 2022 (flan-T5,
+//! arXiv 2210.11416), Muennighoff et al. 2022 (mT0, arXiv 2211.01786). With norm(x) = g ∘ x / √(mean(x²) + ε), a block is
+//!
+//! ```text
+//! x ← x + softmax(q kᵀ + b) v                  over its own stack: b is a row of a learnt table for every relative position
+//! x ← x + softmax(q kᵀ) v                      the decoder alone, over the encoder's result
+//! x ← x + wo relu(wi x)                        T5 v1.0
+//! x ← x + wo (gelu(wi_0 x) ∘ wi_1 x)           T5 v1.1, flan-T5, mT5, mT0
+//! ```
+//!
+//! with norm(x) for x on the right of each arrow, no biases, and no division by √K. The first block of a stack owns the table,
+//! the others share its b; the encoder has buckets for both sides, the decoder for what stands before
+//! (section 2.1 of the T5 paper). Both stacks end with a norm, after which T5 v1.0 multiplies by d_model^−½ and takes the
+//! embedding for the output layer; the others have an output layer of their own.
+//!
+//! The T5 papers train with dropout; this crate does not.
+
+mod config;
+mod files;
+mod layer;
+mod position;
+mod rows;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use orbit_core::hook::ParamKind;
+use orbit_core::{Input, Model, pick};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+pub use config::{FeedForwardProj, ModelType, T5Config};
+use layer::{DecoderBlock, EncoderBlock, LayerNorm};
+use position::{Buckets, Direction, up_to};
+use rows::{Answers, Place, Prompts, sight};
+
+use crate::generate::Incremental;
+use crate::layer::{KeysValues, Linear, Source};
+use crate::tokens::{NEW_TOKENS, NewTokens, draw, embed, scores};
+
+/// A T5 with its language-modelling head.
+///
+/// Its parameters have the names of the Hugging Face checkpoint, and new tokens are parameters of their own beside it.
+///
+/// As a [`Model`] it reads rows of prompts and answers: what stands before [`Input::answers`] goes to the encoder, the rest to
+/// the decoder after the start token. [`Model::hidden`] has the decoder's state that guesses a token where a decoder-only model
+/// has it, in the column before that token, so training, scoring and beam search are the same for both.
+#[derive(Module, Debug)]
+pub struct EncoderDecoder {
+    shared: Linear,
+    encoder: Encoder,
+    decoder: Decoder,
+    /// None when the embedding is the output layer too.
+    lm_head: Option<Linear>,
+    new_tokens: Option<NewTokens>,
+    #[module(skip)]
+    config: T5Config,
+}
+
+#[derive(Module, Debug)]
+struct Encoder {
+    block: Vec<EncoderBlock>,
+    final_layer_norm: LayerNorm,
+}
+
+#[derive(Module, Debug)]
+struct Decoder {
+    block: Vec<DecoderBlock>,
+    final_layer_norm: LayerNorm,
+}
+
+/// What [`EncoderDecoder::hidden_after`](Incremental::hidden_after) keeps: of the prompt the keys and values of every
+/// cross-attention, computed once; of the answer those of every self-attention, which grow.
+#[derive(Debug, Default)]
+pub struct Cache {
+    memory: Option<Memory>,
+    own: Vec<Option<KeysValues>>,
+    /// Where the tokens stand that the decoder has read, a list a row.
+    places: Vec<Vec<Place>>,
+    /// Columns of the inputs so far.
+    width: usize,
+}
+
+/// The prompt, as the decoder sees it.
+#[derive(Debug)]
+struct Memory {
+    /// One pair a block.
+    layers: Vec<KeysValues>,
+    /// What hides the padding, `[B, 1, 1, S]`.
+    bias: Tensor<4>,
+}
+
+impl EncoderDecoder {
+    /// A model whose weights come from `source` by name and shape.
+    fn from_source(config: T5Config, source: &mut Source<'_>, device: &Device) -> Self {
+        let shared = Linear::new(source, "shared", config.vocab_size, config.d_model, device);
+        let encoder = Encoder {
+            block: (0..config.num_layers)
+                .map(|i| EncoderBlock::new(source, &format!("encoder.block.{i}"), &config, i == 0, device))
+                .collect(),
+            final_layer_norm: LayerNorm::new(source, "encoder.final_layer_norm", &config, device),
+        };
+        let decoder = Decoder {
+            block: (0..config.num_decoder_layers)
+                .map(|i| DecoderBlock::new(source, &format!("decoder.block.{i}"), &config, i == 0, device))
+                .collect(),
+            final_layer_norm: LayerNorm::new(source, "decoder.final_layer_norm", &config, device),
+        };
+        let lm_head = (!config.tie_word_embeddings)
+            .then(|| Linear::new(source, "lm_head", config.vocab_size, config.d_model, device));
+        Self { shared, encoder, decoder, lm_head, new_tokens: None, config }
+    }
+
+    /// A model with fresh weights, as T5 makes them: normal, with standard deviations that keep the variance of what a weight
+    /// is applied to, √K smaller for queries because scores are not divided by it; norms at 1. All times
+    /// `initializer_factor`.
+    pub fn random(config: T5Config, seed: u64, device: &Device) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let factor = config.initializer_factor;
+        let (d, k) = (config.d_model as f64, config.d_kv as f64);
+        let inner = k * config.num_heads as f64;
+        let wide = config.d_ff as f64;
+        let mut source = |name: &str, shape: &[usize]| {
+            let entries = shape.iter().product();
+            let part = name.trim_end_matches(".weight").rsplit('.').next().unwrap_or_default();
+            let variance = match part {
+                "layer_norm" | "final_layer_norm" => return vec![factor as f32; entries],
+                "shared" | "lm_head" => 1.0,
+                "q" => 1.0 / (d * k),
+                "o" => 1.0 / inner,
+                "wo" => 1.0 / wide,
+                _ => 1.0 / d,
+            };
+            draw(&mut rng, 0.0, (factor * variance.sqrt()) as f32, entries)
+        };
+        Self::from_source(config.clone(), &mut source, device)
+    }
+
+    /// Adds `count` tokens after those the model was loaded with, in place of any added before. Input and output rows are each
+    /// drawn from the normal distribution that fits the rows there are, column by column.
+    pub fn with_new_tokens(mut self, count: usize, seed: u64) -> Self {
+        let input = self.shared.weight.val();
+        let output = self.lm_head.as_ref().map_or_else(|| input.clone(), |head| head.weight.val());
+        self.new_tokens = Some(NewTokens::fitted(input, output, count, seed));
+        self
+    }
+
+    /// How many tokens were added.
+    pub fn new_token_count(&self) -> usize {
+        self.new_tokens.as_ref().map_or(0, NewTokens::count)
+    }
+
+    /// The shape of the model as it was loaded, without new tokens.
+    pub fn config(&self) -> &T5Config {
+        &self.config
+    }
+
+    fn embed(&self, tokens: &[u32], width: usize) -> Tensor<3> {
+        let rows = tokens.len() / width.max(1);
+        embed(self.shared.weight.val(), self.new_tokens.as_ref(), tokens).reshape([rows, width, self.config.d_model])
+    }
+
+    fn buckets(&self, direction: Direction) -> Buckets {
+        Buckets {
+            direction,
+            count: self.config.relative_attention_num_buckets,
+            max_distance: self.config.relative_attention_max_distance,
+        }
+    }
+
+    /// What the decoder needs of the prompts.
+    fn remember(&self, prompts: &Prompts) -> Memory {
+        let x_bsd = self.embed(&prompts.tokens, prompts.width);
+        let hidden = up_to(&prompts.lengths, prompts.width, &x_bsd.device());
+        let positions = vec![(0..prompts.width as i64).collect::<Vec<_>>(); prompts.lengths.len()];
+        let encoded = self.encoder.forward(x_bsd, &self.buckets(Direction::Both), &positions, hidden.clone());
+        let layers = self.decoder.block.iter().map(|block| block.memory(encoded.clone())).collect();
+        Memory { layers, bias: hidden }
+    }
+
+    /// The decoder's hidden states for the answers, `[B, T, D]`.
+    fn decode(&self, input: &Input, answers: &Answers, cache: &mut Cache, memory: &Memory) -> Tensor<3> {
+        cache.places.resize(answers.places.len(), Vec::new());
+        for (places, new) in cache.places.iter_mut().zip(&answers.places) {
+            places.extend(new);
+        }
+        let x_btd = self.embed(&answers.tokens, answers.width);
+        let seen = sight(input, cache.width, &answers.places, &cache.places, &x_btd.device());
+        let positions = |places: &[Vec<Place>]| -> Vec<Vec<i64>> {
+            places.iter().map(|row| row.iter().map(|place| place.position).collect()).collect()
+        };
+        let (queries, keys) = (positions(&answers.places), positions(&cache.places));
+        let buckets = self.buckets(Direction::Back);
+        self.decoder.forward(x_btd, &buckets, (&queries, &keys), seen, &mut cache.own, memory)
+    }
+}
+
+impl Encoder {
+    fn forward(&self, mut x_btd: Tensor<3>, buckets: &Buckets, positions: &[Vec<i64>], seen: Tensor<4>) -> Tensor<3> {
+        let table = self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref());
+        let bias_bhts = with_positions(table, buckets, (positions, positions), seen);
+        for block in &self.block {
+            x_btd = block.forward(x_btd, bias_bhts.clone());
+        }
+        self.final_layer_norm.forward(x_btd)
+    }
+}
+
+impl Decoder {
+    fn forward(
+        &self,
+        mut x_btd: Tensor<3>,
+        buckets: &Buckets,
+        positions: (&[Vec<i64>], &[Vec<i64>]),
+        seen: Tensor<4>,
+        own: &mut Vec<Option<KeysValues>>,
+        memory: &Memory,
+    ) -> Tensor<3> {
+        let table = self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref());
+        let bias_bhts = with_positions(table, buckets, positions, seen);
+        own.resize(self.block.len(), None);
+        for ((block, own), kept) in self.block.iter().zip(own).zip(&memory.layers) {
+            x_btd = block.forward(x_btd, bias_bhts.clone(), own, kept.clone(), memory.bias.clone());
+        }
+        self.final_layer_norm.forward(x_btd)
+    }
+}
+
+/// What is added to the scores of a stack's own attention, computed once for all blocks.
+fn with_positions(
+    table: Option<&Linear>,
+    buckets: &Buckets,
+    (queries, keys): (&[Vec<i64>], &[Vec<i64>]),
+    seen: Tensor<4>,
+) -> Tensor<4> {
+    match table {
+        Some(table) => buckets.bias(table.weight.val(), queries, keys) + seen,
+        None => seen,
+    }
+}
+
+impl Incremental for EncoderDecoder {
+    type Cache = Cache;
+
+    fn hidden_after(&self, input: &Input, cache: &mut Cache) -> Tensor<3> {
+        let (memory, answers) = match cache.memory.take() {
+            Some(memory) => (memory, Answers::next(input, cache.width)),
+            None => {
+                let prompts = Prompts::of(input);
+                let answers = Answers::first(input, &prompts, self.config.decoder_start_token_id);
+                (self.remember(&prompts), answers)
+            }
+        };
+        let hidden_btd = self.decode(input, &answers, cache, &memory);
+        let columns = answers.columns(input, cache.width);
+        cache.memory = Some(memory);
+        cache.width += input.width;
+        let [b, t, d] = hidden_btd.dims();
+        let nothing = Tensor::zeros([1, d], &hidden_btd.device());
+        let states = Tensor::cat(vec![hidden_btd.reshape([b * t, d]), nothing], 0);
+        pick(states, &columns).reshape([input.rows, input.width, d])
+    }
+}
+
+impl Model for EncoderDecoder {
+    fn hidden(&self, input: &Input) -> Tensor<3> {
+        self.hidden_after(input, &mut Cache::default())
+    }
+
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let head = self.lm_head.as_ref().unwrap_or(&self.shared);
+        let by = if self.config.scale_decoder_outputs { (self.config.d_model as f64).powf(-0.5) } else { 1.0 };
+        let hidden = if by == 1.0 { hidden } else { hidden.mul_scalar(by) };
+        scores(hidden, head.weight.val(), self.new_tokens.as_ref())
+    }
+
+    fn base_vocabulary(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.config.vocab_size + self.new_token_count()
+    }
+
+    fn kind(&self, parameter: &str) -> ParamKind {
+        if parameter.starts_with(NEW_TOKENS) { ParamKind::New } else { ParamKind::Base }
+    }
+}
