@@ -15,9 +15,12 @@ use crate::tiny::{Language, constant, decoder_on, finish, flex, relative_differe
 
 const STEPS: u64 = 50;
 
+/// Makes a hook, the same each time.
+type Make = Box<dyn Fn() -> Box<dyn Hook>>;
+
 /// Every example plugin, and the built-in that it is.
-fn pairs() -> Vec<(&'static str, Value, Box<dyn Fn() -> Box<dyn Hook>>)> {
-    fn of<H: Hook + Clone + 'static>(hook: H) -> Box<dyn Fn() -> Box<dyn Hook>> {
+fn pairs() -> Vec<(&'static str, Value, Make)> {
+    fn of<H: Hook + Clone + 'static>(hook: H) -> Make {
         Box::new(move || Box::new(hook.clone()))
     }
     vec![

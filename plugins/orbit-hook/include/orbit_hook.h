@@ -339,7 +339,7 @@ typedef struct OrbitPlugin {
   OrbitStatus (*save)(const struct OrbitInstance *instance,
                       const struct OrbitAnswer *state,
                       const struct OrbitAnswer *error);
-  // Takes back what `save` gave, in an instance made of the same configuration and attached. May be null when `save` is.
+  // Takes back what `save` gave, in an instance made of the same configuration and attached. Null when `save` is, and only then.
   OrbitStatus (*load)(struct OrbitInstance *instance, struct OrbitBytes state, const struct OrbitAnswer *error);
 } OrbitPlugin;
 

@@ -265,6 +265,15 @@ fn another_version_is_refused_with_both_numbers() {
     assert_eq!(Plugin::check_head(EVERYTHING.size, EVERYTHING.version), Ok(()));
 }
 
+#[test]
+#[allow(unsafe_code, reason = "a table made by hand")]
+fn a_table_that_could_not_be_resumed_is_refused() {
+    static ONE_WAY: Plugin = Plugin { load: None, ..plugin::<Everything>("one-way", "1.0.0") };
+    // SAFETY: both are tables of this version that live for ever.
+    let accepted = unsafe { [Plugin::accept(&ONE_WAY), Plugin::accept(&EVERYTHING)] };
+    assert_eq!(accepted.map(|table| table.map(drop)), [Err(Refused::OneWay), Ok(())]);
+}
+
 /// What is missing from a table would be missing for plugins alone.
 #[test]
 fn every_operation_of_the_traits_is_in_the_tables() {

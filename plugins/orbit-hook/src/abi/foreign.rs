@@ -27,6 +27,8 @@ pub enum Refused {
     },
     /// Its id or release is not text, or is empty.
     Nameless,
+    /// It saves state that it does not load, or loads what it does not save.
+    OneWay,
 }
 
 impl fmt::Display for Refused {
@@ -42,6 +44,7 @@ impl fmt::Display for Refused {
                 write!(f, "its table has {size} bytes where its interface version has {needed}: it is damaged")
             }
             Self::Nameless => write!(f, "its table names no id or release"),
+            Self::OneWay => write!(f, "its table has only one of `save` and `load`: a run could not be resumed"),
         }
     }
 }
@@ -72,7 +75,10 @@ impl table::Plugin {
         Self::check_head(size, version)?;
         // SAFETY: by the contract above.
         let table = unsafe { &*table };
-        if table.id().is_empty() || table.release().is_empty() { Err(Refused::Nameless) } else { Ok(table) }
+        if table.id().is_empty() || table.release().is_empty() {
+            return Err(Refused::Nameless);
+        }
+        if table.save.is_some() != table.load.is_some() { Err(Refused::OneWay) } else { Ok(table) }
     }
 
     /// What the plugin is called; empty if that is not text.

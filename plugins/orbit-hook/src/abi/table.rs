@@ -355,7 +355,7 @@ pub struct Plugin {
     /// Gives what must survive a restart, in a form of the plugin's own. May be null: nothing.
     pub save:
         Option<unsafe extern "C" fn(instance: *const Instance, state: *const Answer, error: *const Answer) -> Status>,
-    /// Takes back what `save` gave, in an instance made of the same configuration and attached. May be null when `save` is.
+    /// Takes back what `save` gave, in an instance made of the same configuration and attached. Null when `save` is, and only then.
     pub load: Option<unsafe extern "C" fn(instance: *mut Instance, state: Bytes, error: *const Answer) -> Status>,
 }
 
