@@ -127,7 +127,7 @@ mod fused {
             let a_head = (e.width * e.seen).max(1);
             scores.par_chunks_mut(a_head).enumerate().for_each(|(task, scores)| {
                 let row = task / e.heads;
-                vectorised(|| {
+                vectorised!({
                     for (t, scores) in scores.chunks_exact_mut(e.seen).enumerate() {
                         let seen = self.mask_row(row, t, scores, e);
                         let (scores, unseen) = scores.split_at_mut(seen);
@@ -158,7 +158,7 @@ mod fused {
     fn softmax_backward(d_weights: &mut [f32], weights: &[f32], e: &Extents) {
         let a_head = (e.width * e.seen).max(1);
         d_weights.par_chunks_mut(a_head).zip(weights.par_chunks(a_head)).for_each(|(d_weights, weights)| {
-            vectorised(|| {
+            vectorised!({
                 for (d, w) in d_weights.chunks_exact_mut(e.seen).zip(weights.chunks_exact(e.seen)) {
                     let mean = sum2(d, w, |d, w| d * w);
                     for (d, w) in d.iter_mut().zip(w) {

@@ -57,7 +57,7 @@ mod fused {
             let losses: Vec<f64> = gradient
                 .par_chunks_mut(vocabulary)
                 .zip(self.targets.par_iter())
-                .map(|(row, &target)| vectorised(|| self.row(row, target as usize)))
+                .map(|(row, &target)| vectorised!(self.row(row, target as usize)))
                 .collect();
             let loss = losses.iter().sum::<f64>() * f64::from(self.scale);
             (flat(vec![loss as f32], [1]), flat(gradient, shape))
@@ -92,7 +92,7 @@ mod fused {
             .par_chunks(vocabulary)
             .zip(targets.par_iter())
             .map(|(row, &target)| {
-                vectorised(|| {
+                vectorised!({
                     let largest = max(row);
                     row[target as usize] - largest - sum(row, |x| exp(x - largest)).ln()
                 })

@@ -65,7 +65,7 @@ mod fused {
             let x = entries(&x);
             out.par_chunks_mut((width * k).max(1)).enumerate().for_each(|(task, out)| {
                 let (row, head) = (task / heads, task % heads);
-                vectorised(|| {
+                vectorised!({
                     for (t, out) in out.chunks_exact_mut(k).enumerate() {
                         let token = row * width + t;
                         self.turn(token, 1.0, &x[token * d + head * k..][..k], out);
@@ -81,7 +81,7 @@ mod fused {
             let g = entries(&gradient);
             dx.par_chunks_mut(d.max(1)).enumerate().for_each(|(token, dx)| {
                 let (row, t) = (token / width, token % width);
-                vectorised(|| {
+                vectorised!({
                     for (head, dx) in dx.chunks_exact_mut(k).enumerate() {
                         self.turn(token, -1.0, &g[((row * heads + head) * width + t) * k..][..k], dx);
                     }

@@ -34,7 +34,7 @@ mod fused {
             let mut out = vec![0f32; entries(&x).len()];
             let (w, d) = (entries(&weight), entries(&weight).len());
             out.par_chunks_mut(d * ROWS_A_TASK).zip(entries(&x).par_chunks(d * ROWS_A_TASK)).for_each(|(out, x)| {
-                vectorised(|| {
+                vectorised!({
                     for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
                         let inverse = inverse_rms(x, self.epsilon);
                         for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
@@ -53,7 +53,7 @@ mod fused {
                 .par_chunks_mut(d * ROWS_A_TASK)
                 .zip(entries(&x).par_chunks(d * ROWS_A_TASK))
                 .zip(entries(&gradient).par_chunks(d * ROWS_A_TASK))
-                .map(|((dx, x), g)| vectorised(|| self.backward_rows(dx, x, g, w)))
+                .map(|((dx, x), g)| vectorised!(self.backward_rows(dx, x, g, w)))
                 .collect();
             let mut dw = vec![0f32; d];
             for share in shares {

@@ -32,7 +32,7 @@ mod fused {
                 .zip(entries(&gate).par_chunks(ENTRIES_A_TASK))
                 .zip(entries(&up).par_chunks(ENTRIES_A_TASK))
                 .for_each(|((out, gate), up)| {
-                    vectorised(|| {
+                    vectorised!({
                         for ((out, &gate), up) in out.iter_mut().zip(gate).zip(up) {
                             *out = gate * sigmoid(gate) * up;
                         }
@@ -52,7 +52,7 @@ mod fused {
                 .zip(entries(&up).par_chunks(ENTRIES_A_TASK))
                 .zip(entries(&gradient).par_chunks(ENTRIES_A_TASK))
                 .for_each(|((((d_gate, d_up), gate), up), g)| {
-                    vectorised(|| {
+                    vectorised!({
                         for i in 0..gate.len() {
                             let s = sigmoid(gate[i]);
                             d_gate[i] = g[i] * up[i] * s * (1.0 + gate[i] * (1.0 - s));
