@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use orbit_core::hook::ParamKind;
-use orbit_core::kernel::Rope;
+use orbit_core::kernel::{Rope, linear};
 use orbit_core::{Input, Model};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -163,7 +163,7 @@ impl Model for Decoder {
         let old = head.forward(hidden.clone());
         match &self.new_tokens {
             None => old,
-            Some(new) => Tensor::cat(vec![old, hidden.matmul(new.output.val().transpose())], 1),
+            Some(new) => Tensor::cat(vec![old, linear(hidden, new.output.val())], 1),
         }
     }
 
