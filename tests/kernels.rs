@@ -108,7 +108,8 @@ fn size() -> impl Strategy<Value = usize> {
 }
 
 fn heads() -> impl Strategy<Value = Heads> {
-    (1..4usize, 1..4usize, 1..4usize, 1..20usize, 0..20usize, 1..19usize)
+    let width = prop_oneof![4 => 1..20usize, 1 => 60..200usize];
+    (1..4usize, 1..4usize, 1..4usize, width, 0..20usize, 1..19usize)
         .prop_map(|(rows, groups, shared, width, past, k)| Heads { rows, groups, shared, width, past, k })
 }
 
