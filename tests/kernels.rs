@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use orbit_core::kernel::{Mask, Rope, attend, cross_entropy, linear, log_likelihood, rms_norm, split_heads, swiglu};
+use orbit_core::kernel::{
+    Mask, Rope, attend, cross_entropy, linear, log_likelihood, pick, rms_norm, split_heads, swiglu,
+};
 use proptest::prelude::*;
 
 use crate::tiny::{flex, largest_difference, noise, relative_difference, tensor, values};
@@ -149,6 +151,19 @@ proptest! {
             x.matmul(weight.transpose()).reshape([-1])
         };
         agree(&fused, &composed, &drawn([rows * input, out * input], seed), 10.0)?;
+    }
+
+    /// Rows are picked often, once, and never.
+    #[test]
+    fn pick_selects(rows in 1..20usize, d in 1..20usize, index in prop::collection::vec(0..20u32, 1..60), seed in 0..1000u32) {
+        let index: Vec<u32> = index.into_iter().map(|row| row % rows as u32).collect();
+        let fused = |x: &[Tensor<1>]| pick(x[0].clone().reshape([rows, d]), &index).reshape([-1]);
+        let composed = |x: &[Tensor<1>]| {
+            let ids: Vec<i32> = index.iter().map(|&row| row as i32).collect();
+            let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [index.len()]), &x[0].device());
+            x[0].clone().reshape([rows, d]).select(0, ids).reshape([-1])
+        };
+        agree(&fused, &composed, &drawn([rows * d], seed), 1.0)?;
     }
 
     #[test]

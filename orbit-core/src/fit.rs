@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::arithmetic::{Reduce, Update, read, reduce, update};
-use crate::kernel::cross_entropy;
-use crate::model::{check_tokens, pick};
+use crate::kernel::{cross_entropy, pick};
+use crate::model::check_tokens;
 use crate::optim::{Moments, global_norm};
 use crate::parameters::{gradients, parameters, put, take, weights};
 use crate::pass::TrainPass;

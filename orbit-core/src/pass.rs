@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use orbit_hook::{Error, ErrorKind, ForwardPlan, Pass, Positions, Reference, Result, Site, Value};
 
-use crate::model::pick;
+use crate::kernel::pick;
 use crate::{Input, MicroBatch, Model};
 
 /// The forward pass of one micro-batch, with what hooks made of it.

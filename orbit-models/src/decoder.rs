@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use orbit_core::hook::ParamKind;
 use orbit_core::kernel::{Rope, linear};
-use orbit_core::{Input, Model};
+use orbit_core::{Input, Model, pick};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -130,7 +130,7 @@ impl Decoder {
         let (device, d) = (table.device(), self.config.hidden_size);
         let shape = [input.rows, input.width, d];
         let Some(new) = self.new_tokens.as_ref().filter(|_| self.has_new(input)) else {
-            return table.select(0, input.ids(&device).reshape([-1])).reshape(shape);
+            return pick(table, &input.tokens).reshape(shape);
         };
         let base = self.config.vocab_size as u32;
         let rows = |index: &dyn Fn(u32) -> Option<u32>| {

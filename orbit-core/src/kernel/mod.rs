@@ -13,6 +13,7 @@ mod heads;
 pub(crate) mod lanes;
 mod linear;
 mod norm;
+mod pick;
 #[cfg(feature = "flex")]
 mod product;
 mod swiglu;
@@ -22,4 +23,5 @@ pub use cross_entropy::{cross_entropy, log_likelihood};
 pub use heads::{Rope, split_heads};
 pub use linear::linear;
 pub use norm::rms_norm;
+pub use pick::pick;
 pub use swiglu::swiglu;
