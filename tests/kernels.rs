@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use orbit_core::kernel::{Mask, Rope, attend, cross_entropy, log_likelihood, rms_norm, split_heads, swiglu};
+use orbit_core::kernel::{
+    Mask, Rope, attend, cross_entropy, linear, log_likelihood, pick, rms_norm, split_heads, swiglu,
+};
 use proptest::prelude::*;
 
 use crate::tiny::{flex, largest_difference, noise, relative_difference, tensor, values};
@@ -102,8 +104,14 @@ fn additive(rows: usize, width: usize, seen: usize, visible: &dyn Fn(usize, usiz
     (0..rows * width * seen).map(entry).collect()
 }
 
+/// Sizes below 20, and now and then one that takes several tasks.
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 1..20usize, 1 => 60..600usize]
+}
+
 fn heads() -> impl Strategy<Value = Heads> {
-    (1..4usize, 1..4usize, 1..4usize, 1..20usize, 0..20usize, 1..19usize)
+    let width = prop_oneof![4 => 1..20usize, 1 => 60..200usize];
+    (1..4usize, 1..4usize, 1..4usize, width, 0..20usize, 1..19usize)
         .prop_map(|(rows, groups, shared, width, past, k)| Heads { rows, groups, shared, width, past, k })
 }
 
@@ -132,6 +140,30 @@ proptest! {
             (x / rms * weight).reshape([-1])
         };
         agree(&fused, &composed, &drawn([rows * d, d], seed), 10.0)?;
+    }
+
+    #[test]
+    fn linear_is_a_product(rows in size(), input in 1..70usize, out in size(), seed in 0..1000u32) {
+        let (x_shape, weight_shape) = ([rows, input], [out, input]);
+        let fused = |x: &[Tensor<1>]| linear(x[0].clone().reshape(x_shape), x[1].clone().reshape(weight_shape)).reshape([-1]);
+        let composed = |x: &[Tensor<1>]| {
+            let (x, weight) = (x[0].clone().reshape(x_shape), x[1].clone().reshape(weight_shape));
+            x.matmul(weight.transpose()).reshape([-1])
+        };
+        agree(&fused, &composed, &drawn([rows * input, out * input], seed), 10.0)?;
+    }
+
+    /// Rows are picked often, once, and never.
+    #[test]
+    fn pick_selects(rows in 1..20usize, d in 1..20usize, index in prop::collection::vec(0..20u32, 1..60), seed in 0..1000u32) {
+        let index: Vec<u32> = index.into_iter().map(|row| row % rows as u32).collect();
+        let fused = |x: &[Tensor<1>]| pick(x[0].clone().reshape([rows, d]), &index).reshape([-1]);
+        let composed = |x: &[Tensor<1>]| {
+            let ids: Vec<i32> = index.iter().map(|&row| row as i32).collect();
+            let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [index.len()]), &x[0].device());
+            x[0].clone().reshape([rows, d]).select(0, ids).reshape([-1])
+        };
+        agree(&fused, &composed, &drawn([rows * d], seed), 1.0)?;
     }
 
     #[test]
@@ -267,6 +299,25 @@ fn the_gradients_of_attention_are_difference_quotients() {
         let expected: Vec<f32> = (0..input.len()).map(quotient).collect();
         let difference = relative_difference(&found[which + 1], &expected);
         assert!(difference < 2e-3, "input {which} differs by {difference}");
+    }
+}
+
+/// Sizes that take several tasks and tiles each.
+#[test]
+fn products_have_the_same_bits_on_any_number_of_threads() {
+    let heads = Heads { rows: 2, groups: 2, shared: 2, width: 150, past: 3, k: 16 };
+    let attention = |x: &[Tensor<1>]| heads.fused(x, &Mask::Causal { past: heads.past });
+    let layer =
+        |x: &[Tensor<1>]| linear(x[0].clone().reshape([700, 96]), x[1].clone().reshape([600, 96])).reshape([-1]);
+    let bits = || {
+        let both =
+            [forward_backward(&attention, &heads.inputs(1)), forward_backward(&layer, &drawn([700 * 96, 600 * 96], 2))];
+        both.concat().concat().into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+    };
+    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(bits);
+    let expected = on(1);
+    for threads in [2, 3, 5] {
+        assert!(expected == on(threads), "on {threads} threads");
     }
 }
 

@@ -27,6 +27,7 @@ use args::{Cli, Command, Global};
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
+    join_the_workers();
     let Cli { global, command } = Cli::parse();
     log_to_stderr(&global);
     match run(&command, &global) {
@@ -52,6 +53,14 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Plugin(plugin) => commands::plugin::run(plugin),
         Command::Schema => commands::schema::run(),
         Command::Bench(args) => commands::bench::run(args, global),
+    }
+}
+
+/// Makes this thread one of those that compute: else it sleeps while they work, and to wake it costs as much as a small
+/// operation. `RAYON_NUM_THREADS` counts it.
+fn join_the_workers() {
+    if let Err(error) = rayon::ThreadPoolBuilder::new().use_current_thread().build_global() {
+        tracing::debug!("the main thread waits for the workers: {error}");
     }
 }
 

@@ -126,7 +126,7 @@ pub(crate) mod on_flex {
             .flat_map(|(a, b)| a.chunks(ENTRIES_A_TASK).zip(b.chunks(ENTRIES_A_TASK)))
             .collect();
         // Collected, then summed in order: the same bits for any number of threads.
-        let sums: Vec<f32> = tasks.par_iter().map(|(a, b)| vectorised(|| reduce_task(kind, a, b))).collect();
+        let sums: Vec<f32> = tasks.par_iter().map(|(a, b)| vectorised!(reduce_task(kind, a, b))).collect();
         Some(sums.into_iter().map(f64::from).sum())
     }
 
@@ -163,7 +163,7 @@ pub(crate) mod on_flex {
                 let part =
                     |v: &[f32]| (task * ENTRIES_A_TASK).min(v.len())..(task * ENTRIES_A_TASK + dst.len()).min(v.len());
                 let (x, y) = (&x[part(x)], &y[part(y)]);
-                vectorised(|| update_task(kind, dst, x, y));
+                vectorised!(update_task(kind, dst, x, y));
             });
         })
     }

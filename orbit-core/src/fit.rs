@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::arithmetic::{Reduce, Update, read, reduce, update};
-use crate::kernel::cross_entropy;
-use crate::model::{check_tokens, pick};
+use crate::kernel::{cross_entropy, pick};
+use crate::model::check_tokens;
 use crate::optim::{Moments, global_norm};
 use crate::parameters::{gradients, parameters, put, take, weights};
 use crate::pass::TrainPass;
@@ -292,10 +292,10 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let hidden = hidden.reshape([rows * width, d]);
         let (positions, targets) = micro.answer_positions();
         let logits = self.model.logits(pick(hidden.clone(), &positions));
-        let task = cross_entropy(logits.clone(), &targets, scale);
         if !self.stack.has(Phases::LOSS) {
-            return Ok((task, Vec::new()));
+            return Ok((cross_entropy(logits, &targets, scale), Vec::new()));
         }
+        let task = cross_entropy(logits.clone(), &targets, scale);
         let mut pass = TrainPass::new(&self.model, self.frozen.as_ref(), micro, hidden, logits);
         self.stack.loss(step, &mut pass, |pass, hook| pass.turn(hook))?;
         for (key, value) in pass.log {

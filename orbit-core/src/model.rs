@@ -94,11 +94,3 @@ pub fn check_tokens(tokens: &[u32], vocabulary: usize) -> Result<()> {
         None => Ok(()),
     }
 }
-
-/// Rows of a `[n, d]` tensor, by index.
-pub fn pick(rows: Tensor<2>, index: &[u32]) -> Tensor<2> {
-    let index: Vec<i32> = index.iter().map(|&i| i as i32).collect();
-    let count = index.len();
-    let index = Tensor::<1, Int>::from_data(TensorData::new(index, [count]), &rows.device());
-    rows.select(0, index)
-}

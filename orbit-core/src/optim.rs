@@ -187,7 +187,7 @@ mod on_flex {
                         .zip(m.par_chunks_mut(ENTRIES_A_TASK))
                         .zip(v.par_chunks_mut(ENTRIES_A_TASK))
                         .zip(g.par_chunks(ENTRIES_A_TASK))
-                        .for_each(|(((w, m), v), g)| vectorised(|| update_task(n, w, m, v, g)));
+                        .for_each(|(((w, m), v), g)| vectorised!(update_task(n, w, m, v, g)));
                 });
             });
         })

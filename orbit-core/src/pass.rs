@@ -5,7 +5,7 @@ use orbit_hook::{
     Error, ErrorKind, ForwardPlan, Handles, Pass, Positions, Reference, Result, Site, Value, check_factor,
 };
 
-use crate::model::pick;
+use crate::kernel::pick;
 use crate::{Input, MicroBatch, Model};
 
 /// The forward pass of one micro-batch, with what hooks made of it.

@@ -4,8 +4,8 @@
 //! rounding of matrix products.
 
 use crate::arithmetic::read;
-use crate::kernel::log_likelihood;
-use crate::model::{check_tokens, pick};
+use crate::kernel::{log_likelihood, pick};
+use crate::model::check_tokens;
 use crate::{Error, Input, Model, Result};
 
 /// A text and its possible continuations, in tokens.

@@ -6,7 +6,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::Input;
-use orbit_core::kernel::{Mask, Rope, attend, rms_norm, split_heads, swiglu};
+use orbit_core::kernel::{Mask, Rope, attend, linear, rms_norm, split_heads, swiglu};
 
 use crate::DecoderConfig;
 
@@ -30,7 +30,7 @@ impl Linear {
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();
         let rows = shape[..D - 1].iter().product();
-        let y = x.reshape([rows, shape[D - 1]]).matmul(self.weight.val().transpose());
+        let y = linear(x.reshape([rows, shape[D - 1]]), self.weight.val());
         shape[D - 1] = y.dims()[1];
         y.reshape(shape)
     }

@@ -1,7 +1,9 @@
 //! Tokens in two tables: those the model was loaded with, and new ones after them.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
+use orbit_core::kernel::linear;
+use orbit_core::pick;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -41,27 +43,26 @@ impl NewTokens {
 /// The rows of `tokens`, `[tokens, d]`. A token is in one of two tables; it takes row 0 of the other, times 0.
 pub(crate) fn embed(table: Tensor<2>, new: Option<&NewTokens>, tokens: &[u32]) -> Tensor<2> {
     let (base, device) = (table.dims()[0] as u32, table.device());
-    let ids = |ids: Vec<i32>| Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens.len()]), &device);
     let Some(new) = new.filter(|_| tokens.iter().any(|&token| token >= base)) else {
-        return table.select(0, ids(tokens.iter().map(|&token| token as i32).collect()));
+        return pick(table, tokens);
     };
     let rows = |index: &dyn Fn(u32) -> Option<u32>| {
         let picked: Vec<Option<u32>> = tokens.iter().map(|&token| index(token)).collect();
         let there: Vec<f32> = picked.iter().map(|id| f32::from(u8::from(id.is_some()))).collect();
         let there = Tensor::<2>::from_data(TensorData::new(there, [tokens.len(), 1]), &device);
-        (ids(picked.into_iter().map(|id| id.unwrap_or(0) as i32).collect()), there)
+        (picked.into_iter().map(Option::unwrap_or_default).collect::<Vec<u32>>(), there)
     };
     let (old_ids, is_old) = rows(&|token| (token < base).then_some(token));
     let (new_ids, is_new) = rows(&|token| token.checked_sub(base));
-    table.select(0, old_ids) * is_old + new.input.val().select(0, new_ids) * is_new
+    pick(table, &old_ids) * is_old + pick(new.input.val(), &new_ids) * is_new
 }
 
 /// Scores of the rows of `hidden`, `[n, d]`, over the tokens of `table` and the new ones after them.
 pub(crate) fn scores(hidden: Tensor<2>, table: Tensor<2>, new: Option<&NewTokens>) -> Tensor<2> {
-    let old = hidden.clone().matmul(table.transpose());
+    let old = linear(hidden.clone(), table);
     match new {
         None => old,
-        Some(new) => Tensor::cat(vec![old, hidden.matmul(new.output.val().transpose())], 1),
+        Some(new) => Tensor::cat(vec![old, linear(hidden, new.output.val())], 1),
     }
 }
 

@@ -6,8 +6,9 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 /// with `scale` = 1 / all rows is the mean over the batch.
 pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], scale: f32) -> Tensor<1> {
     #[cfg(feature = "flex")]
-    if let Some(logits) = super::flex::primitive(&logits) {
-        return super::flex::apply(fused::CrossEntropy { targets: targets.into(), scale }, [logits]);
+    if let Some(primitive) = super::flex::primitive(&logits) {
+        drop(logits); // so that the gradient can take their place, if nobody else holds them
+        return super::flex::apply(fused::CrossEntropy { targets: targets.into(), scale }, [primitive]);
     }
     gathered(logits, targets).sum().mul_scalar(-scale)
 }
@@ -47,20 +48,20 @@ mod fused {
     }
 
     impl FlexOp<1> for CrossEntropy {
-        /// The gradient itself, scale · (softmax − one-hot): it costs one pass here, where the exponentials are at hand.
+        /// The gradient itself, scale · (softmax − one-hot): it costs one pass here, where the exponentials are at hand, and no
+        /// memory if it can take the place of the logits.
         type Saved = Flat;
 
-        fn forward(&self, [logits]: [Flat; 1]) -> (Flat, Flat) {
-            let [_, vocabulary] = extents(&logits);
-            let shape = logits.layout().shape().clone();
-            let mut gradient = entries(&logits).to_vec();
+        fn forward(&self, [mut gradient]: [Flat; 1]) -> (Flat, Flat) {
+            let [_, vocabulary] = extents(&gradient);
             let losses: Vec<f64> = gradient
+                .storage_mut::<f32>()
                 .par_chunks_mut(vocabulary)
                 .zip(self.targets.par_iter())
-                .map(|(row, &target)| vectorised(|| self.row(row, target as usize)))
+                .map(|(row, &target)| vectorised!(self.row(row, target as usize)))
                 .collect();
             let loss = losses.iter().sum::<f64>() * f64::from(self.scale);
-            (flat(vec![loss as f32], [1]), flat(gradient, shape))
+            (flat(vec![loss as f32], [1]), gradient)
         }
 
         fn backward(&self, mut saved: Flat, gradient: Flat) -> [Flat; 1] {
@@ -92,7 +93,7 @@ mod fused {
             .par_chunks(vocabulary)
             .zip(targets.par_iter())
             .map(|(row, &target)| {
-                vectorised(|| {
+                vectorised!({
                     let largest = max(row);
                     row[target as usize] - largest - sum(row, |x| exp(x - largest)).ln()
                 })

@@ -47,6 +47,7 @@ mod fused {
     use super::Rope;
     use crate::kernel::flex::{Flat, FlexOp, entries, extents, flat};
     use crate::kernel::lanes::vectorised;
+    use crate::kernel::product::zeros;
 
     #[derive(Clone, Debug)]
     pub(super) struct SplitHeads {
@@ -61,11 +62,11 @@ mod fused {
         fn forward(&self, [x]: [Flat; 1]) -> (Flat, Self::Saved) {
             let [rows, width, d] = extents(&x);
             let (heads, k) = (self.heads, d / self.heads);
-            let mut out = vec![0f32; rows * width * d];
+            let mut out = zeros(rows * width * d);
             let x = entries(&x);
             out.par_chunks_mut((width * k).max(1)).enumerate().for_each(|(task, out)| {
                 let (row, head) = (task / heads, task % heads);
-                vectorised(|| {
+                vectorised!({
                     for (t, out) in out.chunks_exact_mut(k).enumerate() {
                         let token = row * width + t;
                         self.turn(token, 1.0, &x[token * d + head * k..][..k], out);
@@ -77,11 +78,11 @@ mod fused {
 
         fn backward(&self, [rows, width, d]: Self::Saved, gradient: Flat) -> [Flat; 1] {
             let (heads, k) = (self.heads, d / self.heads);
-            let mut dx = vec![0f32; rows * width * d];
+            let mut dx = zeros(rows * width * d);
             let g = entries(&gradient);
             dx.par_chunks_mut(d.max(1)).enumerate().for_each(|(token, dx)| {
                 let (row, t) = (token / width, token % width);
-                vectorised(|| {
+                vectorised!({
                     for (head, dx) in dx.chunks_exact_mut(k).enumerate() {
                         self.turn(token, -1.0, &g[((row * heads + head) * width + t) * k..][..k], dx);
                     }

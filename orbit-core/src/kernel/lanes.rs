@@ -3,14 +3,27 @@
 //! `pulp` picks the instruction set at run time; the bodies are plain slices that the compiler vectorises. Sums keep sixteen
 //! partial sums, so their order, and with it every bit of the result, depends on the length alone.
 
-use pulp::Arch;
-
 const LANES: usize = 16;
 
-/// Runs `body` compiled for the widest vectors of this processor.
+/// The value of an expression, compiled for the widest vectors of this processor.
+///
+/// A macro, because the closure must be inlined where those vectors are: left to itself the compiler calls it, built for the
+/// oldest processor there is.
+macro_rules! vectorised {
+    ($body:expr) => {
+        crate::kernel::lanes::dispatch(
+            #[inline(always)]
+            || $body,
+        )
+    };
+}
+pub(crate) use vectorised;
+
+/// Runs the closure of [`vectorised`]. The bound makes it an `FnOnce` and no more, or it would be called through a shim that
+/// is not inlined.
 #[inline(always)]
-pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(body)
+pub(crate) fn dispatch<R>(body: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(body)
 }
 
 /// eˣ to 3 units in the last place, for x ≤ 88; exactly 0 below −87; NaN of NaN, which `max` would lose.

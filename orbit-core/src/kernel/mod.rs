@@ -11,11 +11,17 @@ mod flex;
 mod heads;
 #[cfg(feature = "flex")]
 pub(crate) mod lanes;
+mod linear;
 mod norm;
+mod pick;
+#[cfg(feature = "flex")]
+mod product;
 mod swiglu;
 
 pub use attention::{Mask, attend};
 pub use cross_entropy::{cross_entropy, log_likelihood};
 pub use heads::{Rope, split_heads};
+pub use linear::linear;
 pub use norm::rms_norm;
+pub use pick::pick;
 pub use swiglu::swiglu;

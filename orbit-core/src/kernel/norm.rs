@@ -18,6 +18,7 @@ mod fused {
 
     use crate::kernel::flex::{Flat, FlexOp, entries, flat};
     use crate::kernel::lanes::{sum, sum2, vectorised};
+    use crate::kernel::product::zeros;
 
     #[derive(Clone, Debug)]
     pub(super) struct RmsNorm {
@@ -31,10 +32,10 @@ mod fused {
         type Saved = (Flat, Flat);
 
         fn forward(&self, [x, weight]: [Flat; 2]) -> (Flat, Self::Saved) {
-            let mut out = vec![0f32; entries(&x).len()];
+            let mut out = zeros(entries(&x).len());
             let (w, d) = (entries(&weight), entries(&weight).len());
             out.par_chunks_mut(d * ROWS_A_TASK).zip(entries(&x).par_chunks(d * ROWS_A_TASK)).for_each(|(out, x)| {
-                vectorised(|| {
+                vectorised!({
                     for (out, x) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
                         let inverse = inverse_rms(x, self.epsilon);
                         for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
@@ -46,14 +47,14 @@ mod fused {
             (flat(out, x.layout().shape().clone()), (x, weight))
         }
 
-        fn backward(&self, (x, weight): Self::Saved, gradient: Flat) -> [Flat; 2] {
+        /// The gradient of x takes the place of that of the output.
+        fn backward(&self, (x, weight): Self::Saved, mut gradient: Flat) -> [Flat; 2] {
             let (w, d) = (entries(&weight), entries(&weight).len());
-            let mut dx = vec![0f32; entries(&x).len()];
-            let shares: Vec<Vec<f32>> = dx
+            let shares: Vec<Vec<f32>> = gradient
+                .storage_mut::<f32>()
                 .par_chunks_mut(d * ROWS_A_TASK)
                 .zip(entries(&x).par_chunks(d * ROWS_A_TASK))
-                .zip(entries(&gradient).par_chunks(d * ROWS_A_TASK))
-                .map(|((dx, x), g)| vectorised(|| self.backward_rows(dx, x, g, w)))
+                .map(|(g, x)| vectorised!(self.backward_rows(g, x, w)))
                 .collect();
             let mut dw = vec![0f32; d];
             for share in shares {
@@ -61,25 +62,26 @@ mod fused {
                     *dw += share;
                 }
             }
-            [flat(dx, x.layout().shape().clone()), flat(dw, [d])]
+            [gradient, flat(dw, [d])]
         }
     }
 
     impl RmsNorm {
-        /// Fills dx and gives these rows' share of dw. With r = 1/rms: dx = r (g∘w − x r² mean(g∘w∘x)), dw = Σ g∘x r.
+        /// Turns g into dx and gives these rows' share of dw. With r = 1/rms: dx = r (g∘w − x r² mean(g∘w∘x)),
+        /// dw = Σ g∘x r.
         #[inline(always)]
-        fn backward_rows(&self, dx: &mut [f32], x: &[f32], g: &[f32], w: &[f32]) -> Vec<f32> {
+        fn backward_rows(&self, g: &mut [f32], x: &[f32], w: &[f32]) -> Vec<f32> {
             let d = w.len();
             let mut dw = vec![0f32; d];
-            for ((dx, x), g) in dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(g.chunks_exact(d)) {
+            for (g, x) in g.chunks_exact_mut(d).zip(x.chunks_exact(d)) {
                 let inverse = inverse_rms(x, self.epsilon);
                 for i in 0..d {
-                    dx[i] = g[i] * w[i];
                     dw[i] += g[i] * x[i] * inverse;
+                    g[i] *= w[i];
                 }
-                let pull = inverse * inverse * sum2(dx, x, |gw, x| gw * x) / d as f32;
-                for (dx, x) in dx.iter_mut().zip(x) {
-                    *dx = inverse * (*dx - x * pull);
+                let pull = inverse * inverse * sum2(g, x, |gw, x| gw * x) / d as f32;
+                for (g, x) in g.iter_mut().zip(x) {
+                    *g = inverse * (*g - x * pull);
                 }
             }
             dw

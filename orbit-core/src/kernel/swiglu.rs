@@ -17,6 +17,7 @@ mod fused {
 
     use crate::kernel::flex::{Flat, FlexOp, entries, flat};
     use crate::kernel::lanes::{exp, vectorised};
+    use crate::kernel::product::zeros;
 
     #[derive(Clone, Debug)]
     pub(super) struct SwiGlu;
@@ -27,12 +28,12 @@ mod fused {
         type Saved = (Flat, Flat);
 
         fn forward(&self, [gate, up]: [Flat; 2]) -> (Flat, Self::Saved) {
-            let mut out = vec![0f32; entries(&gate).len()];
+            let mut out = zeros(entries(&gate).len());
             out.par_chunks_mut(ENTRIES_A_TASK)
                 .zip(entries(&gate).par_chunks(ENTRIES_A_TASK))
                 .zip(entries(&up).par_chunks(ENTRIES_A_TASK))
                 .for_each(|((out, gate), up)| {
-                    vectorised(|| {
+                    vectorised!({
                         for ((out, &gate), up) in out.iter_mut().zip(gate).zip(up) {
                             *out = gate * sigmoid(gate) * up;
                         }
@@ -41,26 +42,23 @@ mod fused {
             (flat(out, gate.layout().shape().clone()), (gate, up))
         }
 
-        fn backward(&self, (gate, up): Self::Saved, gradient: Flat) -> [Flat; 2] {
-            let shape = gate.layout().shape().clone();
-            let mut d_gate = vec![0f32; entries(&gate).len()];
-            let mut d_up = vec![0f32; d_gate.len()];
-            d_gate
+        /// The gradients take the place of the inputs, if nobody else holds them.
+        fn backward(&self, (mut gate, mut up): Self::Saved, gradient: Flat) -> [Flat; 2] {
+            gate.storage_mut::<f32>()
                 .par_chunks_mut(ENTRIES_A_TASK)
-                .zip(d_up.par_chunks_mut(ENTRIES_A_TASK))
-                .zip(entries(&gate).par_chunks(ENTRIES_A_TASK))
-                .zip(entries(&up).par_chunks(ENTRIES_A_TASK))
+                .zip(up.storage_mut::<f32>().par_chunks_mut(ENTRIES_A_TASK))
                 .zip(entries(&gradient).par_chunks(ENTRIES_A_TASK))
-                .for_each(|((((d_gate, d_up), gate), up), g)| {
-                    vectorised(|| {
-                        for i in 0..gate.len() {
-                            let s = sigmoid(gate[i]);
-                            d_gate[i] = g[i] * up[i] * s * (1.0 + gate[i] * (1.0 - s));
-                            d_up[i] = g[i] * gate[i] * s;
+                .for_each(|((gate, up), g)| {
+                    vectorised!({
+                        for ((gate, up), g) in gate.iter_mut().zip(up).zip(g) {
+                            let s = sigmoid(*gate);
+                            let d_gate = g * *up * s * (1.0 + *gate * (1.0 - s));
+                            *up = g * *gate * s;
+                            *gate = d_gate;
                         }
                     });
                 });
-            [flat(d_gate, shape.clone()), flat(d_up, shape)]
+            [gate, up]
         }
     }
 
