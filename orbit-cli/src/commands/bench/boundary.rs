@@ -19,6 +19,8 @@ use serde_json::json;
 use super::{config, median};
 use crate::args::Bench;
 use crate::commands::print;
+use crate::machine;
+use crate::report::Machine;
 
 /// A drift that is never reached: what is timed is the watching.
 const NEVER: f64 = 1.0;
@@ -29,10 +31,18 @@ const CALLS: u32 = 50_000;
 /// The host calls in one step of ORBIT that merges nothing: `flips`, and four of `log`; and the call into the plugin.
 const CALLS_A_STEP: u32 = 6;
 
+const SEED: u64 = 1;
+
 const STEP: Step = Step { number: 1, total: 1, learning_rate: 1e-5 };
 
 #[derive(Serialize)]
 struct Measured {
+    command: String,
+    commit: Option<&'static str>,
+    started: String,
+    machine: Machine,
+    /// Of the random weights.
+    seed: u64,
     shape: String,
     device: String,
     plugin: String,
@@ -49,13 +59,14 @@ struct Measured {
 }
 
 pub(super) fn run(args: &Bench, path: &str) -> Result<()> {
+    let started = machine::now();
     let config = config(args.shape);
     let device = orbit_core::device(&args.device)?;
     let library = Library::open(Search::standard("").find(path)?)?;
     let options = json!({"metric": "flips", "max_drift": NEVER});
     let make = || library.hook(options.as_object().context("an object")?).map_err(anyhow::Error::from);
 
-    let model = Decoder::random(config.clone(), 1, &device.autodiff());
+    let model = Decoder::random(config.clone(), SEED, &device.autodiff());
     let tensors = orbit_core::parameters(&model).len();
     let (sender, times) = channel();
     let both = Both { built_in: Box::new(built_in()), plugin: Box::new(make()?), rounds: args.steps, sender };
@@ -66,6 +77,11 @@ pub(super) fn run(args: &Bench, path: &str) -> Result<()> {
     let times: Vec<[f64; 2]> = times.try_iter().collect();
 
     let measured = Measured {
+        command: machine::command_line(),
+        commit: option_env!("ORBIT_COMMIT"),
+        started,
+        machine: machine::describe(),
+        seed: SEED,
         shape: format!("{:?}", args.shape).to_lowercase(),
         device: args.device.clone(),
         plugin: library.id().to_owned(),
