@@ -120,11 +120,11 @@ impl<M: Model, B: Batches> Fit<M, B> {
         if manifest.origin != self.origin_digest() {
             return Err(Error::checkpoint(dir, "was saved by a run that began from other weights; give it that model"));
         }
-        let params = &self.vectors.params;
+        let params = &self.vectors.trained.params;
         let hooks: Vec<SavedHook> = read_json(&dir.join(HOOKS))?;
         self.check_hooks(dir, &hooks)?;
         let slots = self.read_slots(dir, params)?;
-        let model = crate::parameters::weights(&self.model);
+        let model = self.vectors.trained.weights(&self.model);
         let weights = filled(&dir.join(WEIGHTS), "", params, &model)?;
         let optimizer = dir.join(OPTIMIZER);
         let (first, second) =
@@ -149,10 +149,13 @@ impl<M: Model, B: Batches> Fit<M, B> {
         Ok(())
     }
 
-    /// SHA-256 over the original weights: which model the run began from.
+    /// SHA-256 over the original weights of the first stage: which model the run began from.
     pub fn origin_digest(&self) -> String {
+        if let Some(digest) = &self.run_origin {
+            return digest.clone();
+        }
         let mut hasher = Sha256::new();
-        for (param, origin) in self.vectors.params.iter().zip(&self.vectors.origin) {
+        for (param, origin) in self.vectors.trained.params.iter().zip(&self.vectors.origin) {
             if let Some(origin) = origin {
                 hasher.update(param.name.as_bytes());
                 hasher.update(bytes(&read(origin.clone())));
@@ -163,14 +166,14 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
     fn write_files(&self, dir: &Path) -> Result<BTreeMap<String, FileRecord>> {
         let named = |prefix: &str, tensors: &[Tensor<1>]| -> Vec<(String, Tensor<1>)> {
-            let names = self.vectors.params.iter().map(|param| format!("{prefix}{}", param.name));
+            let names = self.vectors.trained.params.iter().map(|param| format!("{prefix}{}", param.name));
             names.zip(tensors.iter().cloned()).collect()
         };
         let mut moments = named("first.", &self.moments.first);
         moments.extend(named("second.", &self.moments.second));
         let hooks: Vec<SavedHook> = self.stack.0.iter().map(saved_hook).collect::<Result<_>>()?;
         let mut files = BTreeMap::new();
-        let weights = crate::parameters::weights(&self.model);
+        let weights = self.vectors.trained.weights(&self.model);
         for (file, tensors) in [(WEIGHTS, named("", &weights)), (OPTIMIZER, moments), (SLOTS, self.slots())] {
             files.insert(file.to_owned(), write_tensors(&dir.join(file), tensors)?);
         }
@@ -183,7 +186,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let mut named = Vec::new();
         for placed in &self.stack.0 {
             for (slot, tensors) in &placed.slots {
-                for (param, tensor) in self.vectors.params.iter().zip(tensors) {
+                for (param, tensor) in self.vectors.trained.params.iter().zip(tensors) {
                     if let Some(tensor) = tensor {
                         named.push((format!("{}.{slot}.{}", placed.position, param.name), tensor.clone()));
                     }
@@ -196,7 +199,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
     fn read_slots(&self, dir: &Path, params: &[Param]) -> Result<Vec<Slots>> {
         let path = dir.join(SLOTS);
         let mut slots: Vec<Slots> = self.stack.0.iter().map(|_| Slots::new()).collect();
-        let weights = crate::parameters::weights(&self.model);
+        let weights = self.vectors.trained.weights(&self.model);
         for (key, entries) in read_tensors(&path)? {
             let place = slot_key(&key).and_then(|(hook, slot, name)| {
                 let place = params.iter().position(|param| param.name == name && param.len() == entries.len())?;

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::arithmetic::{Reduce, Update, read, reduce, update};
-use crate::kernel::{cross_entropy, pick};
+use crate::kernel::{cross_entropy, dynamic_cross_entropy, pick, scramble};
 use crate::model::check_tokens;
 use crate::optim::{Moments, global_norm};
-use crate::parameters::{gradients, parameters, put, take, weights};
+use crate::parameters::Trained;
 use crate::pass::TrainPass;
 use crate::space::Vectors;
 use crate::stack::{Entry, Log, Stack};
@@ -92,12 +92,52 @@ pub struct Fit<M, B> {
     batches: B,
     optimizer: AdamW,
     schedule: Schedule,
-    /// Steps done.
+    loss: Loss,
+    /// Seeds dropout.
+    seed: u64,
+    /// The digest of the first stage's origin, once that is over.
+    pub(crate) run_origin: Option<String>,
+    /// Steps done, in this stage.
     pub(crate) done: u64,
     pub(crate) finished: bool,
     /// Set while a step runs, and left so by one that failed: weights, moments and hooks may then be of no one step.
     pub(crate) torn: bool,
     finish_log: Log,
+}
+
+/// What the task's loss is, over the answer tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loss {
+    /// −log p of each token.
+    #[default]
+    CrossEntropy,
+    /// −log p of each token, times p taken as a constant: dynamic fine-tuning (DFT, arXiv 2508.05629). With a hook that holds
+    /// the output distribution near the original's it is ASFT (arXiv 2509.23753).
+    Dynamic,
+}
+
+/// What the origin is in a stage after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageOrigin {
+    /// The weights that the stage begins with.
+    Stage,
+    /// Those that the run began with.
+    Run,
+}
+
+/// A stage after the first: other batches, another schedule, a fresh optimizer.
+pub struct Stage<M, B> {
+    /// What it trains on.
+    pub batches: B,
+    /// Its learning rate.
+    pub schedule: Schedule,
+    /// Seeds what is random within its steps.
+    pub seed: u64,
+    /// What its hooks measure from.
+    pub origin: StageOrigin,
+    /// A model to go on with, which then is its own origin: it has the same parameters in training, such as fresh adapters on a
+    /// base that the last ones were merged into. None goes on with the weights as they are.
+    pub model: Option<M>,
 }
 
 /// What happened in one step.
@@ -140,11 +180,12 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// Makes the model's weights the origin, and attaches the hooks in the order given.
     pub fn new(model: M, hooks: Vec<Entry>, batches: B, optimizer: AdamW, schedule: Schedule) -> Result<Self> {
         optimizer.check()?;
-        let params = parameters(&model);
-        let (hollow, initial) = take(model);
-        // The origin is memory of its own: the weights change in place.
-        let mut vectors = Vectors::new(params, initial.iter().map(|tensor| tensor.clone().mul_scalar(1.0)).collect());
-        vectors.weights = initial;
+        let trained = Trained::of(&model);
+        if trained.params.is_empty() {
+            return Err(Error::Input("the model has no parameter that training changes".into()));
+        }
+        let (hollow, initial) = trained.take(model);
+        let mut vectors = Vectors::new(trained, initial);
         let moments = Moments::zeros(&vectors.weights);
         let stack = Stack::attach(hooks, &mut vectors)?;
         let frozen = stack.has(Phases::LOSS).then(|| original(hollow.clone(), &vectors));
@@ -157,6 +198,9 @@ impl<M: Model, B: Batches> Fit<M, B> {
             batches,
             optimizer,
             schedule,
+            loss: Loss::default(),
+            seed: 0,
+            run_origin: None,
             done: 0,
             finished: false,
             torn: false,
@@ -164,6 +208,50 @@ impl<M: Model, B: Batches> Fit<M, B> {
         };
         fit.fill();
         Ok(fit)
+    }
+
+    /// Trains on another loss than cross-entropy.
+    pub fn with_loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// Seeds what is random within a step, which is dropout.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Begins the next stage. Steps count from 1 again; hooks are attached again and keep what they know.
+    ///
+    /// # Errors
+    /// When the stage before has not finished, a parameter differs, or a hook refuses.
+    pub fn next_stage(&mut self, stage: Stage<M, B>) -> Result<()> {
+        if !self.finished || self.torn {
+            return Err(Error::Input("the stage before has not finished".into()));
+        }
+        self.run_origin = Some(self.origin_digest());
+        let replaced = stage.model.is_some();
+        if let Some(model) = stage.model {
+            let trained = Trained::of(&model);
+            if trained.params != self.vectors.trained.params {
+                return Err(Error::Input("the next stage's model has other parameters in training".into()));
+            }
+            self.model = model;
+        }
+        self.hollow();
+        if replaced || stage.origin == StageOrigin::Stage {
+            self.vectors.set_origin();
+            self.frozen = self.stack.has(Phases::LOSS).then(|| original(self.model.clone(), &self.vectors));
+        }
+        self.moments = Moments::zeros(&self.vectors.weights);
+        let attached = self.stack.attach_again(&mut self.vectors);
+        self.fill();
+        attached?;
+        (self.batches, self.schedule, self.seed) = (stage.batches, stage.schedule, stage.seed);
+        (self.done, self.finished) = (0, false);
+        self.finish_log = Log::new();
+        Ok(())
     }
 
     /// One optimizer step; `None` once the batches have ended and the hooks have finished.
@@ -232,7 +320,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
     /// How far the weights are from the original. Two passes over the weights.
     pub fn drift(&self) -> Drift {
-        let now = weights(&self.model);
+        let now = self.vectors.trained.weights(&self.model);
         let pairs: Vec<_> = now.iter().zip(&self.vectors.origin).filter_map(|(w, o)| Some((w, o.as_ref()?))).collect();
         let entries: usize = pairs.iter().map(|(w, _)| w.dims()[0]).sum();
         Drift {
@@ -254,9 +342,10 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let answers: usize = batch.iter().map(MicroBatch::answer_tokens).sum();
         let (mut loss, mut terms) = (0.0, Log::new());
         self.vectors.gradients = None;
-        for micro in batch {
+        for (index, micro) in (0..).zip(batch) {
             let share = micro.answer_tokens() as f64 / answers as f64;
-            let (task, parts) = self.forward(step, micro, 1.0 / answers as f32, share, log)?;
+            let noise = scramble(self.seed ^ scramble(step.number ^ scramble(index)));
+            let (task, parts) = self.forward(step, micro, 1.0 / answers as f32, (share, noise), log)?;
             let value = number(&task);
             if !value.is_finite() {
                 return Err(not_finite(step, "the loss", value, batch));
@@ -272,7 +361,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
                 total = total + part;
             }
             let mut grads = total.backward();
-            self.accumulate(gradients(&self.model, &mut grads));
+            self.accumulate(self.vectors.trained.gradients(&self.model, &mut grads));
         }
         Ok((loss, terms))
     }
@@ -283,19 +372,19 @@ impl<M: Model, B: Batches> Fit<M, B> {
         step: &Step,
         micro: &MicroBatch,
         scale: f32,
-        share: f64,
+        (share, noise): (f64, u64),
         log: &mut Log,
     ) -> Result<(Tensor<1>, Vec<(String, Tensor<1>)>)> {
         check_tokens(&micro.tokens, self.model.vocabulary())?;
-        let hidden = self.model.hidden(&Input::from(micro));
+        let hidden = self.model.hidden(&Input { noise: Some(noise), ..Input::from(micro) });
         let [rows, width, d] = hidden.dims();
         let hidden = hidden.reshape([rows * width, d]);
         let (positions, targets) = micro.answer_positions();
         let logits = self.model.logits(pick(hidden.clone(), &positions));
         if !self.stack.has(Phases::LOSS) {
-            return Ok((cross_entropy(logits, &targets, scale), Vec::new()));
+            return Ok((self.loss.of(logits, &targets, scale), Vec::new()));
         }
-        let task = cross_entropy(logits.clone(), &targets, scale);
+        let task = self.loss.of(logits.clone(), &targets, scale);
         let mut pass = TrainPass::new(&self.model, self.frozen.as_ref(), micro, hidden, logits);
         self.stack.loss(step, &mut pass, |pass, hook| pass.turn(hook))?;
         for (key, value) in pass.log {
@@ -357,7 +446,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
     /// Takes the weights out of the model.
     pub(crate) fn hollow(&mut self) {
-        let (model, weights) = take(self.model.clone());
+        let (model, weights) = self.vectors.trained.take(self.model.clone());
         self.model = model;
         self.vectors.weights = weights;
     }
@@ -365,7 +454,16 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// Puts the weights into the model.
     pub(crate) fn fill(&mut self) {
         let weights = std::mem::take(&mut self.vectors.weights);
-        self.model = put(self.model.clone(), weights, &self.vectors.params, true);
+        self.model = self.vectors.trained.put(self.model.clone(), weights, true);
+    }
+}
+
+impl Loss {
+    fn of(self, logits: Tensor<2>, targets: &[u32], scale: f32) -> Tensor<1> {
+        match self {
+            Self::CrossEntropy => cross_entropy(logits, targets, scale),
+            Self::Dynamic => dynamic_cross_entropy(logits, targets, scale),
+        }
     }
 }
 
@@ -373,7 +471,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
 fn original<M: Model>(hollow: M, vectors: &Vectors) -> M {
     let weights =
         vectors.origin.iter().zip(&vectors.weights).map(|(origin, now)| origin.as_ref().unwrap_or(now).clone());
-    put(hollow.valid(), weights.collect(), &vectors.params, false)
+    vectors.trained.put(hollow.valid(), weights.collect(), false)
 }
 
 fn check(step: &Step, batch: &[MicroBatch]) -> Result<()> {

@@ -21,7 +21,7 @@ mod stack;
 pub use batch::MicroBatch;
 pub use device::{available, device};
 pub use error::{Error, Result};
-pub use fit::{Batches, Drift, Fit, StepReport};
+pub use fit::{Batches, Drift, Fit, Loss, Stage, StageOrigin, StepReport};
 pub use kernel::pick;
 pub use model::{Input, Model, check_tokens};
 pub use optim::{AdamW, Decay, Schedule};

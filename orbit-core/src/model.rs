@@ -28,6 +28,12 @@ pub trait Model: Module {
 
     /// Whether a parameter was loaded with the model or added for this run.
     fn kind(&self, parameter: &str) -> ParamKind;
+
+    /// Whether training changes a parameter. One that it does not is in no vector of a hook, and has no gradient, no moments and
+    /// no origin: it costs its own memory and nothing more.
+    fn trains(&self, _parameter: &str) -> bool {
+        true
+    }
 }
 
 /// Tokens for one forward pass.
@@ -46,13 +52,26 @@ pub struct Input {
     /// Where each row's answer begins; what stands before is the prompt. A decoder takes no notice; an encoder-decoder gives
     /// the prompt to its encoder and the answer to its decoder. 0 where the row goes on with an answer already begun.
     pub answers: Vec<usize>,
+    /// What seeds the dropout of this pass; none outside of training.
+    pub noise: Option<u64>,
+    /// The adapter that each row goes through, by its number, or none for the model as it is. Empty where no row has one.
+    pub adapters: Vec<Option<usize>>,
 }
 
 impl Input {
     /// Rows of plain text: token t stands at position t and sees those before it. All but the first token is answer.
     pub fn rows(tokens: Vec<u32>, rows: usize, width: usize) -> Self {
         let positions = (0..rows).flat_map(|_| 0..width as u32).collect();
-        Self { rows, width, tokens, positions, mask: Mask::Causal { past: 0 }, answers: vec![1; rows] }
+        Self {
+            rows,
+            width,
+            tokens,
+            positions,
+            mask: Mask::Causal { past: 0 },
+            answers: vec![1; rows],
+            noise: None,
+            adapters: Vec::new(),
+        }
     }
 
     /// Rows whose answers begin at the given tokens.

@@ -94,6 +94,8 @@ fn score_rows<M: Model>(model: &M, items: &[&Choices]) -> Vec<Vec<f64>> {
         positions: std::mem::take(&mut layout.positions),
         mask: crate::kernel::Mask::Causal { past: 0 },
         answers: items.iter().map(|item| item.context.len()).collect(),
+        noise: None,
+        adapters: Vec::new(),
     };
     // A token sees itself, and what stands before it in the context or in its own branch.
     let branches = &layout.branches;

@@ -9,11 +9,12 @@ use orbit_hook::{
 
 use crate::arithmetic::{Reduce, Update, like, read, reduce, update};
 use crate::checkpoint::read_tensors;
+use crate::parameters::Trained;
 
 /// The vectors every hook shares.
 #[derive(Debug)]
 pub(crate) struct Vectors {
-    pub(crate) params: Vec<Param>,
+    pub(crate) trained: Trained,
     pub(crate) weights: Vec<Tensor<1>>,
     /// The weights at the start, for parameters that have an origin.
     pub(crate) origin: Vec<Option<Tensor<1>>>,
@@ -22,13 +23,18 @@ pub(crate) struct Vectors {
 
 impl Vectors {
     /// Makes `weights` the origin of every parameter that was loaded with the model.
-    pub(crate) fn new(params: Vec<Param>, weights: Vec<Tensor<1>>) -> Self {
-        let origin = params
-            .iter()
-            .zip(&weights)
-            .map(|(param, weights)| (param.kind == ParamKind::Base).then(|| weights.clone()))
-            .collect();
-        Self { params, weights, origin, gradients: None }
+    pub(crate) fn new(trained: Trained, weights: Vec<Tensor<1>>) -> Self {
+        let mut vectors = Self { trained, weights, origin: Vec::new(), gradients: None };
+        vectors.set_origin();
+        vectors
+    }
+
+    /// Makes the weights as they are the origin. It is memory of its own: the weights change in place.
+    pub(crate) fn set_origin(&mut self) {
+        let pairs = self.trained.params.iter().zip(&self.weights);
+        let copied =
+            pairs.map(|(param, weights)| (param.kind == ParamKind::Base).then(|| weights.clone().mul_scalar(1.0)));
+        self.origin = copied.collect();
     }
 }
 
@@ -66,7 +72,7 @@ impl BurnSpace<'_> {
             return Err(Error::new(ErrorKind::Unknown, format!("there is no parameter {index}, only {count}")));
         };
         if with_origin && self.vectors.origin[place].is_none() {
-            let name = &self.vectors.params[place].name;
+            let name = &self.vectors.trained.params[place].name;
             return Err(Error::new(ErrorKind::Unknown, format!("parameter {name} is new and has no origin")));
         }
         Ok(vec![place])
@@ -82,7 +88,7 @@ impl BurnSpace<'_> {
             }
             Whole::Gradients if self.vectors.gradients.is_none() => refuse("there are no Gradients"),
             Whole::Slot(slot) => {
-                let count = self.vectors.params.len();
+                let count = self.vectors.trained.params.len();
                 self.slots.entry(slot).or_insert_with(|| vec![None; count]);
                 Ok(())
             }
@@ -199,8 +205,8 @@ impl Space for BurnSpace<'_> {
         self.check(slot, true)?;
         let mut tensors = read_tensors(file.as_ref()).map_err(|e| Error::failed(e.to_string()))?;
         for place in self.reach(&[slot])? {
-            let Param { name, shape, .. } = &self.vectors.params[place];
-            let length = self.vectors.params[place].len();
+            let Param { name, shape, .. } = &self.vectors.trained.params[place];
+            let length = self.vectors.trained.params[place].len();
             let Some(entries) = tensors.remove(name).filter(|entries| entries.len() == length) else {
                 return Err(Error::failed(format!("{file} has no tensor \"{name}\" of shape {shape:?}")));
             };
@@ -215,11 +221,11 @@ impl Space for BurnSpace<'_> {
         for place in self.reach(&[v])? {
             let mut entries = read(self.tensor(v, place));
             let before = entries.clone();
-            f(&self.vectors.params[place], &mut entries);
+            f(&self.vectors.trained.params[place], &mut entries);
             // By bits: a zero may have changed its sign.
             let same = entries.iter().zip(&before).all(|(now, before)| now.to_bits() == before.to_bits());
             if writable && !same {
-                check_entries(&self.vectors.params[place], &before, &entries)?;
+                check_entries(&self.vectors.trained.params[place], &before, &entries)?;
                 self.change(v, place, |tensor| *tensor = like(tensor, entries));
             }
         }

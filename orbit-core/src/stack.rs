@@ -52,11 +52,20 @@ impl Stack {
     pub(crate) fn attach(entries: Vec<Entry>, vectors: &mut Vectors) -> Result<Self> {
         let mut stack = Self::default();
         for (index, entry) in entries.into_iter().enumerate() {
-            let mut placed = Placed::new(entry, index + 1, &vectors.params)?;
+            let mut placed = Placed::new(entry, index + 1, &vectors.trained.params)?;
             placed.in_space(Phases::NONE, vectors, &mut Log::new(), |hook, space| hook.attach(space))?;
             stack.0.push(placed);
         }
         Ok(stack)
+    }
+
+    /// Attaches every hook again, with its slots and its own state as they are: a new stage begins.
+    pub(crate) fn attach_again(&mut self, vectors: &mut Vectors) -> Result<()> {
+        for placed in &mut self.0 {
+            placed.in_space(Phases::NONE, vectors, &mut Log::new(), |hook, space| hook.attach(space))?;
+            placed.counted = 0;
+        }
+        Ok(())
     }
 
     /// Whether any hook acts in a phase.

@@ -10,7 +10,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::DecoderConfig;
 use crate::generate::Incremental;
-use crate::layer::{KeysValues, Layer, Linear, RmsNorm, Source};
+use crate::layer::{KeysValues, Layer, RmsNorm};
+use crate::linear::{Linear, Source};
+use crate::lora;
 use crate::tokens::{NEW_TOKENS, NewTokens, draw, embed, scores};
 
 /// A Llama-family language model: token embedding, pre-norm blocks, a norm, and the output layer, which may be the embedding.
@@ -24,6 +26,8 @@ pub struct Decoder {
     new_tokens: Option<NewTokens>,
     #[module(skip)]
     config: DecoderConfig,
+    /// Whether it has an adapter, which then is all that is trained.
+    adapted: bool,
 }
 
 #[derive(Module, Debug)]
@@ -50,7 +54,7 @@ impl Decoder {
         };
         let lm_head =
             (!config.tie_word_embeddings).then(|| Linear::new(source, "lm_head", config.vocab_size, d, device));
-        Self { model, lm_head, new_tokens: None, config }
+        Self { model, lm_head, new_tokens: None, config, adapted: false }
     }
 
     /// A decoder with fresh weights: normal with the config's standard deviation, those that write to the residual stream
@@ -92,6 +96,20 @@ impl Decoder {
     /// The shape of the model as it was loaded, without new tokens.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// The model with an adapter put on it by `change`.
+    pub(crate) fn map_adapted(self, change: impl FnOnce(Self) -> Self) -> Self {
+        Self { adapted: true, ..change(self) }
+    }
+
+    pub(crate) fn adapted(&self) -> bool {
+        self.adapted
+    }
+
+    /// The layers that an adapter is for when nobody says otherwise.
+    pub(crate) fn query_and_value(&self) -> &'static [&'static str] {
+        &["q_proj", "v_proj"]
     }
 
     fn run(&self, input: &Input, mut cache: Option<&mut Cache>) -> Tensor<3> {
@@ -142,5 +160,9 @@ impl Model for Decoder {
 
     fn kind(&self, parameter: &str) -> ParamKind {
         if parameter.starts_with(NEW_TOKENS) { ParamKind::New } else { ParamKind::Base }
+    }
+
+    fn trains(&self, parameter: &str) -> bool {
+        !self.adapted || lora::trains(parameter)
     }
 }

@@ -83,6 +83,9 @@ pub enum Error {
         /// The digest it has.
         found: String,
     },
+    /// An adapter that does not fit, or was asked for with options that are not right.
+    #[error("{0}")]
+    Adapter(String),
     /// A step of fetching a model that failed.
     #[error("{step}: {reason}")]
     Pull {
@@ -155,6 +158,10 @@ impl Error {
     /// An [`Error::Gguf`] about `path`.
     pub fn gguf(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Gguf { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    pub(crate) fn adapter(reason: impl Into<String>) -> Self {
+        Self::Adapter(reason.into())
     }
 
     /// An [`Error::Pull`] in `step`.

@@ -160,6 +160,8 @@ impl Search {
             positions: Vec::new(),
             mask: Mask::Causal { past: 0 },
             answers: vec![0; rows],
+            noise: None,
+            adapters: Vec::new(),
         };
         for (index, (row, tokens)) in self.rows.iter().zip(tokens).enumerate() {
             for column in 0..width {

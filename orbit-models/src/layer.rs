@@ -6,35 +6,10 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::Input;
-use orbit_core::kernel::{Mask, Rope, attend, linear, rms_norm, split_heads, swiglu};
+use orbit_core::kernel::{Rope, attend, rms_norm, split_heads, swiglu};
 
 use crate::DecoderConfig;
-
-/// Gives a weight's entries by its name and shape: a checkpoint, or a random generator.
-pub(crate) type Source<'s> = dyn FnMut(&str, &[usize]) -> Vec<f32> + 's;
-
-/// y = x Wᵀ, without bias.
-#[derive(Module, Debug)]
-pub(crate) struct Linear {
-    /// `[out, in]`.
-    pub(crate) weight: Param<Tensor<2>>,
-}
-
-impl Linear {
-    pub(crate) fn new(source: &mut Source<'_>, name: &str, out: usize, input: usize, device: &Device) -> Self {
-        let shape = [out, input];
-        let data = TensorData::new(source(&format!("{name}.weight"), &shape), shape);
-        Self { weight: Param::from_tensor(Tensor::from_data(data, device)) }
-    }
-
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let mut shape = x.dims();
-        let rows = shape[..D - 1].iter().product();
-        let y = linear(x.reshape([rows, shape[D - 1]]), self.weight.val());
-        shape[D - 1] = y.dims()[1];
-        y.reshape(shape)
-    }
-}
+use crate::linear::{Linear, Source};
 
 /// [`rms_norm`] with its weight.
 #[derive(Module, Debug)]
@@ -83,10 +58,16 @@ impl Attention {
         }
     }
 
-    fn forward(&self, x_btd: Tensor<3>, rope: &Rope, mask: &Mask, cache: Option<&mut Option<KeysValues>>) -> Tensor<3> {
-        let q_bhtk = split_heads(self.q_proj.forward(x_btd.clone()), self.heads, Some(rope));
-        let mut k_bgsk = split_heads(self.k_proj.forward(x_btd.clone()), self.groups, Some(rope));
-        let mut v_bgsk = split_heads(self.v_proj.forward(x_btd), self.groups, None);
+    fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        rope: &Rope,
+        input: &Input,
+        cache: Option<&mut Option<KeysValues>>,
+    ) -> Tensor<3> {
+        let q_bhtk = split_heads(self.q_proj.forward(x_btd.clone(), input), self.heads, Some(rope));
+        let mut k_bgsk = split_heads(self.k_proj.forward(x_btd.clone(), input), self.groups, Some(rope));
+        let mut v_bgsk = split_heads(self.v_proj.forward(x_btd, input), self.groups, None);
         if let Some(cache) = cache {
             if let Some((past_k, past_v)) = cache.take() {
                 k_bgsk = Tensor::cat(vec![past_k, k_bgsk], 2);
@@ -94,7 +75,7 @@ impl Attention {
             }
             *cache = Some((k_bgsk.clone(), v_bgsk.clone()));
         }
-        self.o_proj.forward(attend(q_bhtk, k_bgsk, v_bgsk, mask))
+        self.o_proj.forward(attend(q_bhtk, k_bgsk, v_bgsk, &input.mask), input)
     }
 }
 
@@ -116,8 +97,9 @@ impl FeedForward {
         }
     }
 
-    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
-        self.down_proj.forward(swiglu(self.gate_proj.forward(x_btd.clone()), self.up_proj.forward(x_btd)))
+    fn forward(&self, x_btd: Tensor<3>, input: &Input) -> Tensor<3> {
+        let (gate, up) = (self.gate_proj.forward(x_btd.clone(), input), self.up_proj.forward(x_btd, input));
+        self.down_proj.forward(swiglu(gate, up), input)
     }
 }
 
@@ -147,9 +129,9 @@ impl Layer {
         input: &Input,
         cache: Option<&mut Option<KeysValues>>,
     ) -> Tensor<3> {
-        let attended = self.self_attn.forward(self.input_layernorm.forward(x_btd.clone()), rope, &input.mask, cache);
+        let attended = self.self_attn.forward(self.input_layernorm.forward(x_btd.clone()), rope, input, cache);
         let x_btd = x_btd + attended;
-        let fed = self.mlp.forward(self.post_attention_layernorm.forward(x_btd.clone()));
+        let fed = self.mlp.forward(self.post_attention_layernorm.forward(x_btd.clone()), input);
         x_btd + fed
     }
 }

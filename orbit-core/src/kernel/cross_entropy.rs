@@ -5,12 +5,25 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 /// `logits` is `[rows, vocabulary]`; there is a target a row, each below the vocabulary's size. The sum over micro-batches
 /// with `scale` = 1 / all rows is the mean over the batch.
 pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], scale: f32) -> Tensor<1> {
+    weighted(logits, targets, scale, false)
+}
+
+/// As [`cross_entropy`], with each row's term times the probability of its target, which is taken as a constant: the loss of
+/// dynamic fine-tuning (DFT, arXiv 2508.05629), which takes less notice of what the model finds unlikely.
+pub fn dynamic_cross_entropy(logits: Tensor<2>, targets: &[u32], scale: f32) -> Tensor<1> {
+    weighted(logits, targets, scale, true)
+}
+
+fn weighted(logits: Tensor<2>, targets: &[u32], scale: f32, by_probability: bool) -> Tensor<1> {
     #[cfg(feature = "flex")]
     if let Some(primitive) = super::flex::primitive(&logits) {
         drop(logits); // so that the gradient can take their place, if nobody else holds them
-        return super::flex::apply(fused::CrossEntropy { targets: targets.into(), scale }, [primitive]);
+        let targets = targets.into();
+        return super::flex::apply(fused::CrossEntropy { targets, scale, by_probability }, [primitive]);
     }
-    gathered(logits, targets).sum().mul_scalar(-scale)
+    let terms = gathered(logits, targets);
+    let terms = if by_probability { terms.clone() * terms.detach().exp() } else { terms };
+    terms.sum().mul_scalar(-scale)
 }
 
 /// log softmax(logits) at the target of every row, `[rows]`, without gradient.
@@ -45,6 +58,7 @@ mod fused {
     pub(super) struct CrossEntropy {
         pub(super) targets: Arc<[u32]>,
         pub(super) scale: f32,
+        pub(super) by_probability: bool,
     }
 
     impl FlexOp<1> for CrossEntropy {
@@ -78,12 +92,13 @@ mod fused {
         fn row(&self, row: &mut [f32], target: usize) -> f64 {
             let aimed = row[target];
             let (largest, total) = exponentiate(row, 1.0);
-            let by = self.scale / total;
+            let weight = if self.by_probability { row[target] / total } else { 1.0 };
+            let by = self.scale * weight / total;
             for x in row.iter_mut() {
                 *x *= by;
             }
-            row[target] -= self.scale;
-            f64::from(total.ln() + largest - aimed)
+            row[target] -= self.scale * weight;
+            f64::from((total.ln() + largest - aimed) * weight)
         }
     }
 

@@ -20,6 +20,12 @@ pub(super) trait FlexOp<const N: usize>: Clone + Send + std::fmt::Debug + 'stati
 
     /// The gradients of the inputs, from that of the output.
     fn backward(&self, saved: Self::Saved, gradient: Flat) -> [Flat; N];
+
+    /// As [`FlexOp::backward`], and may leave out what nobody wants: the gradient of a frozen weight costs as much as a pass
+    /// forward.
+    fn wanted(&self, saved: Self::Saved, gradient: Flat, _: [bool; N]) -> [Option<Flat>; N] {
+        self.backward(saved, gradient).map(Some)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -30,9 +36,9 @@ impl<const N: usize, O: FlexOp<N>> Backward<Flex, N> for Derivative<O> {
 
     fn backward(self, ops: Ops<O::Saved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let inputs = self.0.backward(ops.state, gradient);
+        let inputs = self.0.wanted(ops.state, gradient, ops.parents.each_ref().map(Option::is_some));
         for (parent, gradient) in ops.parents.into_iter().zip(inputs) {
-            if let Some(parent) = parent {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<Flex>(parent.id, gradient);
             }
         }

@@ -31,5 +31,16 @@ mod fused {
             let (dx, dw) = rayon::join(|| product(&gradient, &weight), || product(&gradient.transpose(0, 1), &x));
             [flat(dx, [n, input]), flat(dw, [out, input])]
         }
+
+        fn wanted(&self, saved: Self::Saved, gradient: Flat, wanted: [bool; 2]) -> [Option<Flat>; 2] {
+            if wanted == [true, true] {
+                return self.backward(saved, gradient).map(Some);
+            }
+            let (x, weight) = saved;
+            let ([n, input], [out, _]) = (extents(&x), extents(&weight));
+            let dx = wanted[0].then(|| flat(product(&gradient, &weight), [n, input]));
+            let dw = wanted[1].then(|| flat(product(&gradient.transpose(0, 1), &x), [out, input]));
+            [dx, dw]
+        }
     }
 }

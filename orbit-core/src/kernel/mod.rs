@@ -6,12 +6,14 @@
 
 mod attention;
 mod cross_entropy;
+mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 mod heads;
 #[cfg(feature = "flex")]
 pub(crate) mod lanes;
 mod linear;
+mod low_rank;
 mod norm;
 mod pick;
 #[cfg(feature = "flex")]
@@ -19,9 +21,12 @@ mod product;
 mod swiglu;
 
 pub use attention::{Mask, attend};
-pub use cross_entropy::{cross_entropy, log_likelihood};
+pub use cross_entropy::{cross_entropy, dynamic_cross_entropy, log_likelihood};
+pub use dropout::dropout;
+pub(crate) use dropout::scramble;
 pub use heads::{Rope, split_heads};
 pub use linear::linear;
+pub use low_rank::low_rank;
 pub use norm::rms_norm;
 pub use pick::pick;
 pub use swiglu::swiglu;

@@ -7,10 +7,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation};
+use orbit_core::Input;
 use orbit_core::kernel::{rms_norm, split_heads};
 
 use super::config::{FeedForwardProj, T5Config};
-use crate::layer::{KeysValues, Linear, Source};
+use crate::layer::KeysValues;
+use crate::linear::{Linear, Source};
 
 /// [`rms_norm`] with its weight: no mean is taken off, and there is no bias.
 #[derive(Module, Debug)]
@@ -59,18 +61,24 @@ impl Attention {
     }
 
     /// `[B, H, S, K]` each.
-    fn keys_values(&self, x_bsd: Tensor<3>) -> KeysValues {
+    fn keys_values(&self, x_bsd: Tensor<3>, input: &Input) -> KeysValues {
         let split = |x| split_heads(x, self.heads, None);
-        (split(self.k.forward(x_bsd.clone())), split(self.v.forward(x_bsd)))
+        (split(self.k.forward(x_bsd.clone(), input)), split(self.v.forward(x_bsd, input)))
     }
 
     /// `bias_bhts` is what is added to the scores; its B, H and T may be 1.
-    fn forward(&self, x_btd: Tensor<3>, (k_bhsk, v_bhsk): KeysValues, bias_bhts: Tensor<4>) -> Tensor<3> {
-        let q_bhtk = split_heads(self.q.forward(x_btd), self.heads, None);
+    fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        (k_bhsk, v_bhsk): KeysValues,
+        bias_bhts: Tensor<4>,
+        input: &Input,
+    ) -> Tensor<3> {
+        let q_bhtk = split_heads(self.q.forward(x_btd, input), self.heads, None);
         let [b, h, t, k] = q_bhtk.dims();
         let scores_bhts = q_bhtk.matmul(k_bhsk.swap_dims(2, 3)) + bias_bhts;
         let out_bhtk = activation::softmax(scores_bhts, 3).matmul(v_bhsk);
-        self.o.forward(out_bhtk.swap_dims(1, 2).reshape([b, t, h * k]))
+        self.o.forward(out_bhtk.swap_dims(1, 2).reshape([b, t, h * k]), input)
     }
 }
 
@@ -90,9 +98,15 @@ impl SelfAttention {
     }
 
     /// Puts the keys and values of the tokens behind those in `cache`.
-    fn forward(&self, x_btd: Tensor<3>, bias_bhts: Tensor<4>, cache: Option<&mut Option<KeysValues>>) -> Tensor<3> {
+    fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        bias_bhts: Tensor<4>,
+        cache: Option<&mut Option<KeysValues>>,
+        input: &Input,
+    ) -> Tensor<3> {
         let normed = self.layer_norm.forward(x_btd.clone());
-        let (mut k_bhsk, mut v_bhsk) = self.SelfAttention.keys_values(normed.clone());
+        let (mut k_bhsk, mut v_bhsk) = self.SelfAttention.keys_values(normed.clone(), input);
         if let Some(cache) = cache {
             if let Some((past_k, past_v)) = cache.take() {
                 k_bhsk = Tensor::cat(vec![past_k, k_bhsk], 2);
@@ -100,7 +114,7 @@ impl SelfAttention {
             }
             *cache = Some((k_bhsk.clone(), v_bhsk.clone()));
         }
-        x_btd + self.SelfAttention.forward(normed, (k_bhsk, v_bhsk), bias_bhts)
+        x_btd + self.SelfAttention.forward(normed, (k_bhsk, v_bhsk), bias_bhts, input)
     }
 }
 
@@ -119,9 +133,9 @@ impl CrossAttention {
         }
     }
 
-    fn forward(&self, x_btd: Tensor<3>, memory: KeysValues, bias_bhts: Tensor<4>) -> Tensor<3> {
+    fn forward(&self, x_btd: Tensor<3>, memory: KeysValues, bias_bhts: Tensor<4>, input: &Input) -> Tensor<3> {
         let normed = self.layer_norm.forward(x_btd.clone());
-        x_btd + self.EncDecAttention.forward(normed, memory, bias_bhts)
+        x_btd + self.EncDecAttention.forward(normed, memory, bias_bhts, input)
     }
 }
 
@@ -147,13 +161,13 @@ impl Dense {
         }
     }
 
-    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x_btd: Tensor<3>, input: &Input) -> Tensor<3> {
         let inner = match (&self.wi, &self.wi_0, &self.wi_1) {
-            (Some(wi), ..) => activation::relu(wi.forward(x_btd)),
-            (None, Some(gate), Some(up)) => gelu_new(gate.forward(x_btd.clone())) * up.forward(x_btd),
+            (Some(wi), ..) => activation::relu(wi.forward(x_btd, input)),
+            (None, Some(gate), Some(up)) => gelu_new(gate.forward(x_btd.clone(), input)) * up.forward(x_btd, input),
             _ => unreachable!("a feed-forward layer is made in one of two forms"),
         };
-        self.wo.forward(inner)
+        self.wo.forward(inner, input)
     }
 }
 
@@ -179,8 +193,8 @@ impl FeedForward {
         }
     }
 
-    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
-        x_btd.clone() + self.DenseReluDense.forward(self.layer_norm.forward(x_btd))
+    fn forward(&self, x_btd: Tensor<3>, input: &Input) -> Tensor<3> {
+        x_btd.clone() + self.DenseReluDense.forward(self.layer_norm.forward(x_btd), input)
     }
 }
 
@@ -202,9 +216,9 @@ impl EncoderBlock {
         Self { layer: (attention, FeedForward::new(source, &format!("{name}.layer.1"), config, device)) }
     }
 
-    pub(super) fn forward(&self, x_btd: Tensor<3>, bias_bhts: Tensor<4>) -> Tensor<3> {
+    pub(super) fn forward(&self, x_btd: Tensor<3>, bias_bhts: Tensor<4>, input: &Input) -> Tensor<3> {
         let (attention, feed_forward) = &self.layer;
-        feed_forward.forward(attention.forward(x_btd, bias_bhts, None))
+        feed_forward.forward(attention.forward(x_btd, bias_bhts, None, input), input)
     }
 }
 
@@ -228,8 +242,8 @@ impl DecoderBlock {
     }
 
     /// The keys and values that this block's cross-attention takes from the encoder's result.
-    pub(super) fn memory(&self, encoded_bsd: Tensor<3>) -> KeysValues {
-        self.layer.1.EncDecAttention.keys_values(encoded_bsd)
+    pub(super) fn memory(&self, encoded_bsd: Tensor<3>, input: &Input) -> KeysValues {
+        self.layer.1.EncDecAttention.keys_values(encoded_bsd, input)
     }
 
     pub(super) fn forward(
@@ -239,9 +253,10 @@ impl DecoderBlock {
         own: &mut Option<KeysValues>,
         memory: KeysValues,
         memory_bias: Tensor<4>,
+        input: &Input,
     ) -> Tensor<3> {
         let (attention, cross, feed_forward) = &self.layer;
-        let x_btd = attention.forward(x_btd, bias_bhts, Some(own));
-        feed_forward.forward(cross.forward(x_btd, memory, memory_bias))
+        let x_btd = attention.forward(x_btd, bias_bhts, Some(own), input);
+        feed_forward.forward(cross.forward(x_btd, memory, memory_bias, input), input)
     }
 }

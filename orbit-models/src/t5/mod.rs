@@ -36,7 +36,9 @@ use position::{Buckets, Direction, up_to};
 use rows::{Answers, Place, Prompts, sight};
 
 use crate::generate::Incremental;
-use crate::layer::{KeysValues, Linear, Source};
+use crate::layer::KeysValues;
+use crate::linear::{Linear, Source};
+use crate::lora;
 use crate::tokens::{NEW_TOKENS, NewTokens, draw, embed, scores};
 
 /// A T5 with its language-modelling head.
@@ -56,6 +58,8 @@ pub struct EncoderDecoder {
     new_tokens: Option<NewTokens>,
     #[module(skip)]
     config: T5Config,
+    /// Whether it has an adapter, which then is all that is trained.
+    adapted: bool,
 }
 
 #[derive(Module, Debug)]
@@ -109,7 +113,7 @@ impl EncoderDecoder {
         };
         let lm_head = (!config.tie_word_embeddings)
             .then(|| Linear::new(source, "lm_head", config.vocab_size, config.d_model, device));
-        Self { shared, encoder, decoder, lm_head, new_tokens: None, config }
+        Self { shared, encoder, decoder, lm_head, new_tokens: None, config, adapted: false }
     }
 
     /// A model with fresh weights, as T5 makes them: normal, with standard deviations that keep the variance of what a weight
@@ -156,6 +160,15 @@ impl EncoderDecoder {
         &self.config
     }
 
+    /// The model with an adapter put on it by `change`.
+    pub(crate) fn map_adapted(self, change: impl FnOnce(Self) -> Self) -> Self {
+        Self { adapted: true, ..change(self) }
+    }
+
+    pub(crate) fn adapted(&self) -> bool {
+        self.adapted
+    }
+
     fn embed(&self, tokens: &[u32], width: usize) -> Tensor<3> {
         let rows = tokens.len() / width.max(1);
         embed(self.shared.weight.val(), self.new_tokens.as_ref(), tokens).reshape([rows, width, self.config.d_model])
@@ -170,12 +183,12 @@ impl EncoderDecoder {
     }
 
     /// What the decoder needs of the prompts.
-    fn remember(&self, prompts: &Prompts) -> Memory {
+    fn remember(&self, prompts: &Prompts, input: &Input) -> Memory {
         let x_bsd = self.embed(&prompts.tokens, prompts.width);
         let hidden = up_to(&prompts.lengths, prompts.width, &x_bsd.device());
         let positions = vec![(0..prompts.width as i64).collect::<Vec<_>>(); prompts.lengths.len()];
-        let encoded = self.encoder.forward(x_bsd, &self.buckets(Direction::Both), &positions, hidden.clone());
-        let layers = self.decoder.block.iter().map(|block| block.memory(encoded.clone())).collect();
+        let encoded = self.encoder.forward(x_bsd, &self.buckets(Direction::Both), &positions, hidden.clone(), input);
+        let layers = self.decoder.block.iter().map(|block| block.memory(encoded.clone(), input)).collect();
         Memory { layers, bias: hidden }
     }
 
@@ -192,16 +205,23 @@ impl EncoderDecoder {
         };
         let (queries, keys) = (positions(&answers.places), positions(&cache.places));
         let buckets = self.buckets(Direction::Back);
-        self.decoder.forward(x_btd, &buckets, (&queries, &keys), seen, &mut cache.own, memory)
+        self.decoder.forward(x_btd, &buckets, (&queries, &keys), seen, (&mut cache.own, memory), input)
     }
 }
 
 impl Encoder {
-    fn forward(&self, mut x_btd: Tensor<3>, buckets: &Buckets, positions: &[Vec<i64>], seen: Tensor<4>) -> Tensor<3> {
+    fn forward(
+        &self,
+        mut x_btd: Tensor<3>,
+        buckets: &Buckets,
+        positions: &[Vec<i64>],
+        seen: Tensor<4>,
+        input: &Input,
+    ) -> Tensor<3> {
         let table = self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref());
         let bias_bhts = with_positions(table, buckets, (positions, positions), seen);
         for block in &self.block {
-            x_btd = block.forward(x_btd, bias_bhts.clone());
+            x_btd = block.forward(x_btd, bias_bhts.clone(), input);
         }
         self.final_layer_norm.forward(x_btd)
     }
@@ -214,14 +234,14 @@ impl Decoder {
         buckets: &Buckets,
         positions: (&[Vec<i64>], &[Vec<i64>]),
         seen: Tensor<4>,
-        own: &mut Vec<Option<KeysValues>>,
-        memory: &Memory,
+        (own, memory): (&mut Vec<Option<KeysValues>>, &Memory),
+        input: &Input,
     ) -> Tensor<3> {
         let table = self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref());
         let bias_bhts = with_positions(table, buckets, positions, seen);
         own.resize(self.block.len(), None);
         for ((block, own), kept) in self.block.iter().zip(own).zip(&memory.layers) {
-            x_btd = block.forward(x_btd, bias_bhts.clone(), own, kept.clone(), memory.bias.clone());
+            x_btd = block.forward(x_btd, bias_bhts.clone(), own, kept.clone(), memory.bias.clone(), input);
         }
         self.final_layer_norm.forward(x_btd)
     }
@@ -249,7 +269,7 @@ impl Incremental for EncoderDecoder {
             None => {
                 let prompts = Prompts::of(input);
                 let answers = Answers::first(input, &prompts, self.config.decoder_start_token_id);
-                (self.remember(&prompts), answers)
+                (self.remember(&prompts, input), answers)
             }
         };
         let hidden_btd = self.decode(input, &answers, cache, &memory);
@@ -285,5 +305,9 @@ impl Model for EncoderDecoder {
 
     fn kind(&self, parameter: &str) -> ParamKind {
         if parameter.starts_with(NEW_TOKENS) { ParamKind::New } else { ParamKind::Base }
+    }
+
+    fn trains(&self, parameter: &str) -> bool {
+        !self.adapted || lora::trains(parameter)
     }
 }

@@ -1,0 +1,242 @@
+//! A language model of any family, for code that does not care which.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use orbit_core::hook::ParamKind;
+use orbit_core::{Input, Model, host_weights, parameters};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::config::CONFIG_FILE;
+use crate::generate::Incremental;
+use crate::lora::{self, Adapter, LoraConfig, TaskType};
+use crate::tokens::NEW_TOKENS;
+use crate::weights::Dtype;
+use crate::{Decoder, EncoderDecoder, Error, Extension, Result, atomic, decoder, files, t5};
+
+/// A decoder or an encoder-decoder, whose parameters have the names of its kind.
+#[derive(Module, Debug)]
+pub enum LanguageModel {
+    /// Reads and writes one text.
+    Decoder(Decoder),
+    /// Reads a prompt and writes an answer.
+    EncoderDecoder(EncoderDecoder),
+}
+
+/// What a [`LanguageModel`] keeps of the tokens seen: that of its kind.
+#[derive(Debug, Default)]
+pub struct LanguageCache {
+    decoder: decoder::Cache,
+    encoder_decoder: t5::Cache,
+}
+
+/// Does the same to a model of either kind.
+macro_rules! either {
+    ($model:expr, $net:ident => $body:expr) => {
+        match $model {
+            LanguageModel::Decoder($net) => $body,
+            LanguageModel::EncoderDecoder($net) => $body,
+        }
+    };
+}
+
+/// Gives a model of the kind that it takes.
+macro_rules! change {
+    ($model:expr, $net:ident => $body:expr) => {
+        match $model {
+            LanguageModel::Decoder($net) => LanguageModel::Decoder($body),
+            LanguageModel::EncoderDecoder($net) => LanguageModel::EncoderDecoder($body),
+        }
+    };
+}
+
+impl LanguageModel {
+    /// Loads the model directory `dir`; its `config.json` says of which family it is.
+    ///
+    /// # Errors
+    /// As [`files::load`] and [`EncoderDecoder::load`].
+    pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Family {
+            model_type: String,
+        }
+        let dir = dir.as_ref();
+        let Family { model_type } = atomic::read_json(&dir.join(CONFIG_FILE))?;
+        Ok(match model_type.as_str() {
+            "t5" | "mt5" => Self::EncoderDecoder(EncoderDecoder::load(dir, device)?),
+            _ => Self::Decoder(files::load(dir, device)?),
+        })
+    }
+
+    /// Saves the model into `dir`, which must be there; the tokenizer's files are the caller's.
+    ///
+    /// # Errors
+    /// When the system refuses to write, or the model has an adapter: merge it, or save the adapter alone.
+    pub fn save(&self, dir: impl AsRef<Path>, dtype: Dtype, about: &Extension) -> Result<()> {
+        if self.adapted() {
+            return Err(Error::adapter("a model with an adapter is saved as two: merge the adapter, or save it alone"));
+        }
+        match self {
+            Self::Decoder(net) => files::save(net, dir, dtype, about),
+            Self::EncoderDecoder(net) => net.save(dir, dtype, about),
+        }
+    }
+
+    /// Adds `count` tokens after those the model was loaded with, in place of any added before.
+    pub fn with_new_tokens(self, count: usize, seed: u64) -> Self {
+        change!(self, net => net.with_new_tokens(count, seed))
+    }
+
+    /// How many tokens were added.
+    pub fn new_token_count(&self) -> usize {
+        either!(self, net => net.new_token_count())
+    }
+
+    /// The token that a text begins with; for a model that has none, the one that ends it.
+    pub fn first_token(&self) -> u32 {
+        match self {
+            Self::Decoder(net) => {
+                let config = net.config();
+                config.bos_token_id.or_else(|| config.eos_token_ids.first().copied()).unwrap_or(0)
+            }
+            Self::EncoderDecoder(net) => net.config().decoder_start_token_id,
+        }
+    }
+
+    /// The tokens that end an answer.
+    pub fn end_tokens(&self) -> &[u32] {
+        either!(self, net => &net.config().eos_token_ids)
+    }
+
+    /// The longest text that the model was trained for. T5's relative positions know no limit; its authors trained on 512.
+    pub fn longest_text(&self) -> usize {
+        match self {
+            Self::Decoder(net) => net.config().max_position_embeddings,
+            Self::EncoderDecoder(_) => 512,
+        }
+    }
+
+    /// What PEFT calls its kind.
+    pub fn task_type(&self) -> TaskType {
+        match self {
+            Self::Decoder(_) => TaskType::CausalLm,
+            Self::EncoderDecoder(_) => TaskType::Seq2SeqLm,
+        }
+    }
+
+    /// An adapter for this model that does nothing yet.
+    ///
+    /// # Errors
+    /// As [`Adapter::fresh`].
+    pub fn fresh_adapter(&self, config: &LoraConfig, seed: u64) -> Result<Adapter> {
+        let targets: &[&str] = match self {
+            Self::Decoder(net) => net.query_and_value(),
+            Self::EncoderDecoder(_) => &["q", "v"],
+        };
+        Adapter::fresh(&parameters(self), config, targets, seed)
+    }
+
+    /// Puts an adapter on the model. Training then changes the adapter and the rows of new tokens, and nothing else.
+    ///
+    /// # Errors
+    /// When the adapter does not fit, or the model has one.
+    pub fn with_adapter(self, adapter: &Adapter) -> Result<Self> {
+        self.check(adapter)?;
+        Ok(change!(self, net => net.map_adapted(|net| lora::attach(net, adapter))))
+    }
+
+    /// Puts several adapters on the model, of which [`Input::adapters`] chooses one for every row.
+    ///
+    /// # Errors
+    /// When an adapter does not fit, or the model has one.
+    pub fn with_bank(self, adapters: &[Adapter]) -> Result<Self> {
+        adapters.iter().try_for_each(|adapter| self.check(adapter))?;
+        Ok(change!(self, net => net.map_adapted(|net| lora::attach_bank(net, adapters))))
+    }
+
+    /// Adds `times` the adapter to the weights: 1 merges it, −1 takes it out again, to the rounding of the weights.
+    ///
+    /// # Errors
+    /// When the adapter does not fit, or the model has one that is not merged.
+    pub fn merge(self, adapter: &Adapter, times: f64) -> Result<Self> {
+        self.check(adapter)?;
+        Ok(change!(self, net => lora::merge(net, adapter, times)))
+    }
+
+    /// SHA-256 over the weights that the model was loaded with: what an adapter belongs to. An adapter on the model, and new
+    /// tokens, do not change it.
+    pub fn base_digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (param, entries) in parameters(self).iter().zip(host_weights(self)) {
+            if !lora::trains(&param.name) {
+                hasher.update(param.name.as_bytes());
+                entries.chunks(1 << 16).for_each(|entries| {
+                    hasher.update(entries.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+                });
+            }
+        }
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn adapted(&self) -> bool {
+        either!(self, net => net.adapted())
+    }
+
+    fn check(&self, adapter: &Adapter) -> Result<()> {
+        if self.adapted() {
+            return Err(Error::adapter("the model has an adapter already: merge that first"));
+        }
+        adapter.check(&parameters(self))
+    }
+}
+
+impl From<Decoder> for LanguageModel {
+    fn from(net: Decoder) -> Self {
+        Self::Decoder(net)
+    }
+}
+
+impl From<EncoderDecoder> for LanguageModel {
+    fn from(net: EncoderDecoder) -> Self {
+        Self::EncoderDecoder(net)
+    }
+}
+
+impl Model for LanguageModel {
+    fn hidden(&self, input: &Input) -> Tensor<3> {
+        either!(self, net => net.hidden(input))
+    }
+
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        either!(self, net => net.logits(hidden))
+    }
+
+    fn base_vocabulary(&self) -> usize {
+        either!(self, net => net.base_vocabulary())
+    }
+
+    fn vocabulary(&self) -> usize {
+        either!(self, net => net.vocabulary())
+    }
+
+    fn kind(&self, parameter: &str) -> ParamKind {
+        if parameter.starts_with(NEW_TOKENS) { ParamKind::New } else { ParamKind::Base }
+    }
+
+    fn trains(&self, parameter: &str) -> bool {
+        either!(self, net => net.trains(parameter))
+    }
+}
+
+impl Incremental for LanguageModel {
+    type Cache = LanguageCache;
+
+    fn hidden_after(&self, input: &Input, cache: &mut LanguageCache) -> Tensor<3> {
+        match self {
+            Self::Decoder(net) => net.hidden_after(input, &mut cache.decoder),
+            Self::EncoderDecoder(net) => net.hidden_after(input, &mut cache.encoder_decoder),
+        }
+    }
+}
