@@ -29,7 +29,7 @@ pub fn device(name: &str) -> Result<Device> {
         (kind @ ("flex" | "ndarray"), _) if available().contains(&kind) => {
             Err(fail("there is one of its kind, without a number"))
         }
-        ("flex" | "ndarray" | "cuda", _) => {
+        (kind, _) if ["flex", "ndarray", "cuda"].contains(&kind) => {
             Err(fail("not compiled into this program; build it with the cargo feature of that name"))
         }
         _ => Err(fail("no such device")),
