@@ -18,7 +18,7 @@ use orbit_core::{Entry, Fit};
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::NextItems;
 use orbit_models::weights::Dtype;
-use orbit_models::{Decoder, Extension};
+use orbit_models::{Extension, LanguageModel};
 use orbit_regularizers::{HookEntry, Metric as DriftMetric, Use};
 use sha2::{Digest, Sha256};
 
@@ -144,7 +144,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     Ok(Some(report))
 }
 
-fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<Decoder, Feed<NextItems>>> {
+fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<NextItems>>> {
     let model = base.model.clone().with_new_tokens(job.vocabulary.new_tokens(), run.seed);
     let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
     let feed = Feed(job.loader(run)?);
@@ -179,7 +179,7 @@ fn untouched(
 }
 
 /// Writes the model beside its place and renames it, so that a directory called `model` is whole.
-fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
+fn save_model(model: &LanguageModel, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
     let (place, partial) = (dir.join("model"), dir.join("model.partial"));
     for old in [&place, &partial] {
         if old.exists() {
@@ -188,7 +188,7 @@ fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, d
     }
     fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     let about = Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
-    orbit_models::save(model, &partial, Dtype::F32, &about)?;
+    model.save(&partial, Dtype::F32, &about)?;
     job.vocabulary.save(&partial)?;
     chat.save(&partial)?;
     job.ids.save(&partial.join(IDS_FILE))?;

@@ -5,11 +5,10 @@ use orbit_core::score::{Choices, choices, windows};
 use orbit_data::Vocabulary;
 use orbit_data::statistics::{bootstrap, log_retention, retention, unigram_perplexity};
 use orbit_data::text::{self, MinimalPair, MultipleChoice, Tasks};
-use orbit_models::Decoder;
+use orbit_models::LanguageModel;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Text as TextConfig;
-use crate::pipeline::first_token;
 use crate::progress::Progress;
 use crate::report;
 
@@ -106,7 +105,7 @@ pub(crate) fn suites(config: &TextConfig) -> Result<Vec<Suite>> {
 
 /// Scores every suite. The model's new tokens take part, as they do when it is used.
 pub(crate) fn measure(
-    model: &Decoder,
+    model: &LanguageModel,
     vocabulary: &Vocabulary,
     suites: &[Suite],
     batch_tokens: usize,
@@ -141,7 +140,7 @@ impl Suite {
 }
 
 struct Scorer<'a> {
-    model: &'a Decoder,
+    model: &'a LanguageModel,
     vocabulary: &'a Vocabulary,
     batch_tokens: usize,
     tick: &'a mut dyn FnMut(usize),
@@ -184,7 +183,7 @@ impl Scorer<'_> {
 
     /// A sentence's likelihood is that of all its tokens behind the model's first token.
     fn minimal_pairs(&mut self, suite: &Suite, pairs: &[MinimalPair]) -> Result<SuiteResult> {
-        let first = first_token(self.model.config());
+        let first = self.model.first_token();
         let items = pairs.iter().map(|pair| {
             let continuations = vec![self.vocabulary.encode(&pair.good)?, self.vocabulary.encode(&pair.bad)?];
             Ok(Choices { context: vec![first], continuations })
@@ -200,7 +199,7 @@ impl Scorer<'_> {
     }
 
     fn passage(&mut self, suite: &Suite, text: &str) -> Result<SuiteResult> {
-        let window = WINDOW.min(self.model.config().max_position_embeddings).max(2);
+        let window = WINDOW.min(self.model.longest_text()).max(2);
         let mut tokens = self.vocabulary.encode(text)?;
         if let Some(limit) = suite.limit {
             // A window of n tokens scores n − 1.
