@@ -26,6 +26,9 @@ pub(crate) struct Permutation {
 /// Last word of the keys of [`Replay`](crate::example::Replay).
 pub(crate) const REPLAY: u64 = u64::MAX;
 
+/// Last word of the keys of [`retained`](crate::instruct::retained).
+pub(crate) const RETAINED: u64 = u64::MAX - 1;
+
 impl Permutation {
     /// The permutation of `0..n` named by `key`.
     pub(crate) fn new(n: u64, key: [u64; 3]) -> Self {

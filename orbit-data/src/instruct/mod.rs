@@ -11,6 +11,7 @@
 mod form;
 mod paraphrase;
 mod prompts;
+mod retained;
 mod score;
 mod sequence;
 mod source;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use form::TaskForm;
 pub use prompts::{Limits, Prompts, TaskExamples};
+pub use retained::retained;
 pub use sequence::TaskSequence;
 pub use source::TaskSource;
 pub use template::{ALPACA, Template};
