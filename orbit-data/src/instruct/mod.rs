@@ -19,6 +19,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use form::Given;
 pub use form::TaskForm;
 pub use prompts::{Limits, Prompts, TaskExamples};
 pub use retained::retained;
