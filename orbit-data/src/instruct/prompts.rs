@@ -91,7 +91,7 @@ impl<'a> Prompts<'a> {
     /// use orbit_data::{Loader, metric::Metric};
     /// # let instance = |input: &str, output: &str| Instance { instruction: "Add.".into(), input: input.into(), outputs: vec![output.into()] };
     /// # let instances = vec![instance("1 + 1", "2"), instance("1 + 2", "3")];
-    /// # let task = Task { name: "sums".into(), train: instances.clone(), test: instances, metric: Metric::ExactMatch, choices: None, chance: None, template: Template::plain() };
+    /// # let task = Task { name: "sums".into(), train: instances.clone(), test: instances, metric: Metric::ExactMatch, choices: None, chance: None, template: Template::plain(), steps: None, paraphrases: vec![] };
     /// let tokenizer = train_bpe(["user assistant Add."].into_iter(), 300, &SPECIAL_TOKENS)?;
     /// let chat = ChatTemplate::chatml()?;
     /// let prompts = Prompts::new(&chat, &tokenizer, Limits::NONE)?;
