@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::range;
 
-/// What the names of the factors end in: of shape [out, rank], and [rank, in].
+/// What the names of the factors end in: of shape [rank, in], and [out, rank].
 const FACTORS: [&str; 2] = [".lora.a", ".lora.b"];
 /// The factor that O-LoRA, like PEFT, calls A: its rows span the inputs that an adapter reads.
-const READS: &str = FACTORS[1];
+const READS: &str = FACTORS[0];
 
 /// O-LoRA (arXiv 2310.14152): each stage's adapter reads inputs orthogonal to those of the adapters before it. The loss gains
 /// λ₁ Σ_old Σ |A_old Aᵀ| + λ₂ Σ ‖factor‖, added to the gradient in closed form: row j of A gains
 /// λ₁ Σ_old Σ_k sign(a_old,k · a_j) a_old,k.
 ///
-/// A is the factor of shape [rank, in], called `X.weight.lora.b` here and lora_A in PEFT. The norm is of each new factor of both
+/// A is the factor of shape [rank, in], called `X.weight.lora.a` here and lora_A in PEFT. The norm is of each new factor of both
 /// kinds, not squared, as in the authors' code. It is for runs whose every stage begins a fresh adapter under the same names, the
 /// one before it merged or frozen. In the first stage only λ₂ does anything. Logs `overlap`, the sum behind λ₁. At the end of
 /// a stage its A is remembered, and saved with the run.

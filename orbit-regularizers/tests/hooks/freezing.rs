@@ -41,7 +41,7 @@ fn from_the_start(layers: usize) -> Freeze {
 const DECODER: [&str; 7] = [
     "model.embed_tokens.weight",
     "model.layers.0.self_attn.q_proj.weight",
-    "model.layers.0.self_attn.q_proj.weight.lora.a",
+    "model.layers.0.self_attn.q_proj.weight.lora.b",
     "model.layers.1.input_layernorm.weight",
     "model.layers.10.mlp.up_proj.weight",
     "model.norm.weight",
@@ -135,7 +135,7 @@ fn every_matrix_has_its_turn_and_every_stage_its_draw() {
 fn a_matrix_and_its_adapter_go_together() {
     let matrix = "model.layers.0.self_attn.q_proj.weight".to_owned();
     let other = "model.layers.0.self_attn.o_proj.weight".to_owned();
-    let all = [&matrix, &other].map(|name| ["", ".lora.a", ".lora.b"].map(|end| format!("{name}{end}"))).concat();
+    let all = [&matrix, &other].map(|name| ["", ".lora.b", ".lora.a"].map(|end| format!("{name}{end}"))).concat();
     for seed in 0..8 {
         let held = held(&mut begin(Half::new(seed), &all));
         assert!(held == all[..3].iter().cloned().collect() || held == all[3..].iter().cloned().collect(), "{held:?}");

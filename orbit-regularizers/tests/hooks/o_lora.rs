@@ -5,13 +5,13 @@ use proptest::prelude::*;
 
 use crate::toy::{STEP, named};
 
-const READS: &str = "model.layers.0.self_attn.q_proj.weight.lora.b";
+const READS: &str = "model.layers.0.self_attn.q_proj.weight.lora.a";
 
 /// An adapter of rank 2 on a matrix of 2 inputs and 2 outputs, with a parameter beside it.
 fn adapter() -> HostSpace {
     named(&[
         ("model.layers.0.self_attn.q_proj.weight", &[2, 2]),
-        ("model.layers.0.self_attn.q_proj.weight.lora.a", &[2, 2]),
+        ("model.layers.0.self_attn.q_proj.weight.lora.b", &[2, 2]),
         (READS, &[2, 2]),
     ])
 }

@@ -114,7 +114,7 @@ fn options_out_of_range_are_refused() {
         ("si = { strength = 1.0, damping = 0.0 }", "damping must be above 0, got 0"),
         ("o_lora = { strength = -1.0 }", "strength must be 0 or above, got -1"),
         ("o_lora = { l2 = nan }", "l2 must be 0 or above, got NaN"),
-        ("o_lora = {}", "o_lora needs LoRA factors: no parameter's name ends in .lora.b"),
+        ("o_lora = {}", "o_lora needs LoRA factors: no parameter's name ends in .lora.a"),
         ("freeze = { layers = 2 }", "no parameter is selected by layers = 2 and embeddings = true"),
         ("half = {}", "half needs matrices in layers, and no parameter's name is of one"),
     ];

@@ -80,7 +80,7 @@ pub(crate) fn start(hooks: Vec<Box<dyn Hook>>) -> Result<ToyRun> {
     let mut space = named(&[
         ("model.embed_tokens.weight", &[5, 1]),
         ("model.layers.0.mlp.up_proj.weight", &[1, 3]),
-        ("model.layers.0.mlp.up_proj.weight.lora.b", &[1, 3]),
+        ("model.layers.0.mlp.up_proj.weight.lora.a", &[1, 3]),
         ("model.layers.0.mlp.down_proj.weight", &[3, 1]),
         ("model.norm.weight", &[4]),
     ]);

@@ -161,8 +161,8 @@ fn mixed() -> Vec<Param> {
         param(&layer("self_attn.o_proj.weight"), &[3, 2], ParamKind::Base),
         param(&layer("mlp.up_proj.weight"), &[4, 3], ParamKind::Base),
         param(&layer("mlp.down_proj.weight"), &[3, 4], ParamKind::Base),
-        param(&layer("mlp.down_proj.weight.lora.a"), &[3, 1], ParamKind::New),
-        param(&layer("mlp.down_proj.weight.lora.b"), &[1, 4], ParamKind::New),
+        param(&layer("mlp.down_proj.weight.lora.b"), &[3, 1], ParamKind::New),
+        param(&layer("mlp.down_proj.weight.lora.a"), &[1, 4], ParamKind::New),
     ]
 }
 
