@@ -11,6 +11,7 @@ mod join;
 mod labels;
 mod plot;
 mod quantity;
+pub(crate) mod sequence;
 mod svg;
 mod table;
 mod text;
