@@ -57,7 +57,7 @@ pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> 
     }
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let path = dir.join(RUN_FILE);
-    plugins::note(run, dir)?;
+    plugins::note(&run.hooks, dir)?;
     fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
             .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
         runs: vec![Run {
             hooks,
-            plugins: plugins::records(run)?,
+            plugins: plugins::records(&run.hooks)?,
             peak_memory_bytes,
             ..summary(run, &metrics, merges_at_end, drift, recommended, text)
         }],
@@ -147,11 +147,12 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
 fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<NextItems>>> {
     let model = base.model.clone().with_new_tokens(job.vocabulary.new_tokens(), run.seed);
     let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
-    let feed = Feed(job.loader(run)?);
-    Ok(Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?)
+    let feed = Feed::new(job.loader(run)?);
+    let fit = Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?;
+    Ok(fit.with_loss(run.train.loss()).with_seed(run.seed).with_estimate_examples(run.train.estimate_examples))
 }
 
-fn entry(hook: &HookEntry) -> Result<Entry> {
+pub(crate) fn entry(hook: &HookEntry) -> Result<Entry> {
     Ok(Entry { hook: hook.r#use.build()?, only: hook.only.clone(), every: hook.every.get() })
 }
 
@@ -225,13 +226,13 @@ fn summary(
     }
 }
 
-fn point(line: &Metrics) -> report::Point {
+pub(crate) fn point(line: &Metrics) -> report::Point {
     let drift = line.drift.map(|drift| report::Drift { l2: drift.l2, flips: drift.flips });
     report::Point { step: line.step.step, loss: line.step.loss, drift, merges: merges(&line.step.log) }
 }
 
 /// How often hooks say that they merged the weights with the original.
-fn merges(log: &[(String, f64)]) -> u64 {
+pub(crate) fn merges(log: &[(String, f64)]) -> u64 {
     log.iter().filter(|(key, _)| key.ends_with(".merges")).map(|(_, count)| *count as u64).sum()
 }
 
@@ -264,6 +265,10 @@ fn config_digest(run: &RunFile) -> Result<String> {
             plugin.path = name.to_string_lossy().into_owned();
         }
     }
-    let digest = Sha256::digest(run.to_toml()?);
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest(&run.to_toml()?))
+}
+
+/// SHA-256 of a text.
+pub(crate) fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -143,6 +143,11 @@ pub(crate) fn measure(
 }
 
 impl Suite {
+    /// The items of each type, for a suite whose items have one.
+    pub(crate) fn kinds(&self) -> Vec<(String, Vec<usize>)> {
+        self.tasks.kinds().into_iter().map(|(kind, items)| (kind.to_owned(), items)).collect()
+    }
+
     /// Roughly how much there is to do.
     fn items(&self) -> usize {
         match &self.tasks {

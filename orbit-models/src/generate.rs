@@ -1,6 +1,6 @@
 //! Writing: beam search over a fixed set of token sequences, and free answers token by token.
 
-mod greedy;
+mod answer;
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use orbit_core::kernel::Mask;
 use orbit_core::{Error, Input, Model, Result, check_tokens, pick};
 use rayon::prelude::*;
 
-pub use greedy::{Answering, greedy};
+pub use answer::{Answering, answers};
 
 /// A model that can go on from tokens it has seen.
 pub trait Incremental: Model {

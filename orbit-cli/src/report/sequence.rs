@@ -122,7 +122,9 @@ impl SequenceReport {
     /// R of the tasks, as far as it was measured.
     pub(crate) fn task_scores(&self) -> orbit_data::Result<Scores> {
         let mut scores = Scores::of_tasks(self.tasks.iter().map(|task| task.name.clone()))?;
-        if let Some(before) = self.tasks.iter().map(|task| Some(task.before.as_ref()?.value)).collect::<Option<Vec<_>>>() {
+        if let Some(before) =
+            self.tasks.iter().map(|task| Some(task.before.as_ref()?.value)).collect::<Option<Vec<_>>>()
+        {
             scores.set_before(&before)?;
         }
         for (column, task) in self.tasks.iter().enumerate() {
@@ -133,5 +135,23 @@ impl SequenceReport {
             }
         }
         Ok(scores)
+    }
+}
+
+// Until the views are merged.
+impl SequenceReport {
+    pub(crate) fn save(&self, dir: &std::path::Path) -> anyhow::Result<()> {
+        Ok(std::fs::write(dir.join("report.json"), serde_json::to_vec_pretty(self)?)?)
+    }
+    pub(crate) fn text(&self) -> String {
+        let line = |task: &TaskColumn| {
+            format!(
+                "{}: {:?} -> {:?}\n",
+                task.name,
+                task.before.as_ref().map(|s| s.value),
+                task.after.iter().map(|s| s.as_ref().map(|s| s.value)).collect::<Vec<_>>()
+            )
+        };
+        self.tasks.iter().map(line).collect()
     }
 }
