@@ -64,6 +64,8 @@ evaluate.text.tasks.name: [{ name = "other", kind = "arc", path = "questions.jso
 evaluate.text.tasks.kind: [{ name = "questions", kind = "perplexity", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.path: [{ name = "questions", kind = "arc", path = "other-questions.jsonl", limit = 4 }]
 evaluate.text.tasks.limit: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 3 }]
+evaluate.text.tasks.group: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, group = "reasoning" }]
+evaluate.text.tasks.instruction: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Say which of the colours that were given to you in the option is the one that fits the words below it best, if one does." }] where evaluate.text.batch_tokens: 200 and evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
 "#;
 
 fn base() -> Keys {
@@ -155,6 +157,10 @@ fn write_files(dir: &Path) {
             text
         })
     };
+    let labelled = (0..6).fold(r#"{"labels": ["red", "green"]}"#.to_owned() + "\n", |mut text, at| {
+        writeln!(text, r#"{{"input": "a dog {at}", "output": "red"}}"#).unwrap();
+        text
+    });
     let files = [
         ("sequences.txt", sequences(0)),
         ("other-sequences.txt", sequences(2)),
@@ -164,6 +170,7 @@ fn write_files(dir: &Path) {
         ("interactions.jsonl", interactions),
         ("questions.jsonl", questions("red")),
         ("other-questions.jsonl", questions("green")),
+        ("labelled.jsonl", labelled),
     ];
     for (name, text) in files {
         fs::write(dir.join(name), text).unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use orbit_core::hook::{Error as HookError, Hook, Phases, Result as HookResult, State};
 use orbit_core::{AdamW, Entry, Fit, StepReport, host_weights};
 use orbit_models::Decoder;
-use orbit_regularizers::{Ball, Decay, Ema, Interpolate, Kl, L2Sp, Metric, Orbit, Soup};
+use orbit_regularizers::{Ball, Decay, Ema, Freeze, Half, Interpolate, Kl, L2Sp, Lwf, Metric, Orbit, Soup};
 
 use crate::tiny::{Language, constant, decoder, finish};
 
@@ -16,7 +16,7 @@ const HALF: u64 = 4;
 /// Makes a hook, the same each time.
 type Make = Box<dyn Fn() -> Box<dyn Hook>>;
 
-/// Every built-in, with options under which it does something within the run.
+/// Every built-in, with options under which it does something within the run, but for those that begin with a second stage.
 fn built_ins() -> Vec<(&'static str, Make)> {
     fn of<H: Hook + Clone + 'static>(hook: H) -> Make {
         Box::new(move || Box::new(hook.clone()))
@@ -31,6 +31,9 @@ fn built_ins() -> Vec<(&'static str, Make)> {
         ("l2_sp", of(L2Sp { new_strength: 0.1, ..L2Sp::new(0.1) })),
         ("decay", of(Decay::new(0.5))),
         ("kl", of(Kl::new(0.5))),
+        ("lwf", of(Lwf::default())),
+        ("freeze", of(Freeze { from_stage: NonZeroU64::MIN, ..Freeze::new(1) })),
+        ("half", of(Half::new(1))),
     ]
 }
 

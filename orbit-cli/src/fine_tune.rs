@@ -18,7 +18,7 @@ use orbit_core::{Entry, Fit};
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::NextItems;
 use orbit_models::weights::Dtype;
-use orbit_models::{Decoder, Extension};
+use orbit_models::{Extension, LanguageModel};
 use orbit_regularizers::{HookEntry, Metric as DriftMetric, Use};
 use sha2::{Digest, Sha256};
 
@@ -57,7 +57,7 @@ pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> 
     }
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let path = dir.join(RUN_FILE);
-    plugins::note(run, dir)?;
+    plugins::note(&run.hooks, dir)?;
     fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
             .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
         runs: vec![Run {
             hooks,
-            plugins: plugins::records(run)?,
+            plugins: plugins::records(&run.hooks)?,
             peak_memory_bytes,
             ..summary(run, &metrics, merges_at_end, drift, recommended, text)
         }],
@@ -144,14 +144,15 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     Ok(Some(report))
 }
 
-fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<Decoder, Feed<NextItems>>> {
+fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<NextItems>>> {
     let model = base.model.clone().with_new_tokens(job.vocabulary.new_tokens(), run.seed);
     let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
-    let feed = Feed(job.loader(run)?);
-    Ok(Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?)
+    let feed = Feed::new(job.loader(run)?);
+    let fit = Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?;
+    Ok(fit.with_loss(run.train.loss()).with_seed(run.seed).with_estimate_examples(run.train.estimate_examples))
 }
 
-fn entry(hook: &HookEntry) -> Result<Entry> {
+pub(crate) fn entry(hook: &HookEntry) -> Result<Entry> {
     Ok(Entry { hook: hook.r#use.build()?, only: hook.only.clone(), every: hook.every.get() })
 }
 
@@ -179,7 +180,7 @@ fn untouched(
 }
 
 /// Writes the model beside its place and renames it, so that a directory called `model` is whole.
-fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
+fn save_model(model: &LanguageModel, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
     let (place, partial) = (dir.join("model"), dir.join("model.partial"));
     for old in [&place, &partial] {
         if old.exists() {
@@ -188,7 +189,7 @@ fn save_model(model: &Decoder, job: &Job, origin: String, chat: &ChatTemplate, d
     }
     fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     let about = Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
-    orbit_models::save(model, &partial, Dtype::F32, &about)?;
+    model.save(&partial, Dtype::F32, &about)?;
     job.vocabulary.save(&partial)?;
     chat.save(&partial)?;
     job.ids.save(&partial.join(IDS_FILE))?;
@@ -225,13 +226,13 @@ fn summary(
     }
 }
 
-fn point(line: &Metrics) -> report::Point {
+pub(crate) fn point(line: &Metrics) -> report::Point {
     let drift = line.drift.map(|drift| report::Drift { l2: drift.l2, flips: drift.flips });
     report::Point { step: line.step.step, loss: line.step.loss, drift, merges: merges(&line.step.log) }
 }
 
 /// How often hooks say that they merged the weights with the original.
-fn merges(log: &[(String, f64)]) -> u64 {
+pub(crate) fn merges(log: &[(String, f64)]) -> u64 {
     log.iter().filter(|(key, _)| key.ends_with(".merges")).map(|(_, count)| *count as u64).sum()
 }
 
@@ -264,6 +265,10 @@ fn config_digest(run: &RunFile) -> Result<String> {
             plugin.path = name.to_string_lossy().into_owned();
         }
     }
-    let digest = Sha256::digest(run.to_toml()?);
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest(&run.to_toml()?))
+}
+
+/// SHA-256 of a text.
+pub(crate) fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

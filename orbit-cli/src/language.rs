@@ -4,12 +4,11 @@ use anyhow::{Context, Result};
 use orbit_core::score::{Choices, choices, windows};
 use orbit_data::Vocabulary;
 use orbit_data::statistics::{bootstrap, log_retention, retention, unigram_perplexity};
-use orbit_data::text::{self, MinimalPair, MultipleChoice, Tasks};
-use orbit_models::Decoder;
+use orbit_data::text::{self, Group, MinimalPair, MultipleChoice, Tasks};
+use orbit_models::LanguageModel;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Text as TextConfig;
-use crate::pipeline::first_token;
 use crate::progress::Progress;
 use crate::report;
 
@@ -23,6 +22,8 @@ const SEED: u64 = 0;
 pub(crate) struct Suite {
     name: String,
     tasks: Tasks,
+    /// In which it is reported.
+    group: Option<Group>,
     /// Running text: tokens to score.
     limit: Option<usize>,
     /// Whether the usual figure is the one normalised by length.
@@ -33,6 +34,8 @@ pub(crate) struct Suite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SuiteResult {
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) group: Option<Group>,
     pub(crate) metric: Metric,
     pub(crate) chance: f64,
     /// An entry a question, pair or window.
@@ -47,6 +50,9 @@ pub(crate) struct SuiteResult {
 pub(crate) enum Metric {
     Acc,
     AccNorm,
+    /// The share of pairs whose more stereotyping sentence is the more likely one: no ability.
+    #[serde(rename = "pct_stereotype")]
+    Stereotype,
     Perplexity,
 }
 
@@ -59,6 +65,7 @@ impl Metric {
         match self {
             Self::Acc => "acc",
             Self::AccNorm => "acc_norm",
+            Self::Stereotype => "pct_stereotype",
             Self::Perplexity => "perplexity",
         }
     }
@@ -69,7 +76,11 @@ impl Metric {
     }
 
     fn retention(self, score: f64, before: f64, chance: f64) -> Option<f64> {
-        if self == Self::Perplexity { log_retention(score, before, chance) } else { retention(score, before, chance) }
+        match self {
+            Self::Acc | Self::AccNorm => retention(score, before, chance),
+            Self::Perplexity => log_retention(score, before, chance),
+            Self::Stereotype => None,
+        }
     }
 }
 
@@ -93,20 +104,21 @@ pub(crate) fn suites(config: &TextConfig) -> Result<Vec<Suite>> {
     let mut suites = Vec::new();
     if config.embedded {
         for (name, tasks) in text::embedded() {
-            suites.push(Suite { name, tasks, limit: None, normalised: false });
+            suites.push(Suite { name, tasks, group: None, limit: None, normalised: false });
         }
     }
     for task in &config.tasks {
         // Its endings are of very different lengths.
         let normalised = task.kind == text::Suite::Hellaswag;
-        suites.push(Suite { name: task.name.clone(), tasks: task.read()?, limit: task.limit, normalised });
+        let group = task.belongs_to();
+        suites.push(Suite { name: task.name.clone(), tasks: task.read()?, group, limit: task.limit, normalised });
     }
     Ok(suites)
 }
 
 /// Scores every suite. The model's new tokens take part, as they do when it is used.
 pub(crate) fn measure(
-    model: &Decoder,
+    model: &LanguageModel,
     vocabulary: &Vocabulary,
     suites: &[Suite],
     batch_tokens: usize,
@@ -131,6 +143,11 @@ pub(crate) fn measure(
 }
 
 impl Suite {
+    /// The items of each type, for a suite whose items have one.
+    pub(crate) fn kinds(&self) -> Vec<(String, Vec<usize>)> {
+        self.tasks.kinds().into_iter().map(|(kind, items)| (kind.to_owned(), items)).collect()
+    }
+
     /// Roughly how much there is to do.
     fn items(&self) -> usize {
         match &self.tasks {
@@ -138,10 +155,19 @@ impl Suite {
             tasks => tasks.len(),
         }
     }
+
+    /// What its score is, unless it is running text.
+    fn metric(&self) -> Metric {
+        match (self.group, self.normalised) {
+            (Some(Group::Bias), _) => Metric::Stereotype,
+            (_, true) => Metric::AccNorm,
+            (_, false) => Metric::Acc,
+        }
+    }
 }
 
 struct Scorer<'a> {
-    model: &'a Decoder,
+    model: &'a LanguageModel,
     vocabulary: &'a Vocabulary,
     batch_tokens: usize,
     tick: &'a mut dyn FnMut(usize),
@@ -175,7 +201,8 @@ impl Scorer<'_> {
         let share = |which: usize| right.iter().filter(|right| right[which]).count() as f64 / right.len() as f64;
         Ok(SuiteResult {
             name: suite.name.clone(),
-            metric: if suite.normalised { Metric::AccNorm } else { Metric::Acc },
+            group: suite.group,
+            metric: suite.metric(),
             chance: suite.tasks.chance().unwrap_or(0.0),
             items: right.iter().map(|right| hit(right[usize::from(suite.normalised)])).collect(),
             accuracies: Some([share(0), share(1)]),
@@ -184,7 +211,7 @@ impl Scorer<'_> {
 
     /// A sentence's likelihood is that of all its tokens behind the model's first token.
     fn minimal_pairs(&mut self, suite: &Suite, pairs: &[MinimalPair]) -> Result<SuiteResult> {
-        let first = first_token(self.model.config());
+        let first = self.model.first_token();
         let items = pairs.iter().map(|pair| {
             let continuations = vec![self.vocabulary.encode(&pair.good)?, self.vocabulary.encode(&pair.bad)?];
             Ok(Choices { context: vec![first], continuations })
@@ -192,7 +219,8 @@ impl Scorer<'_> {
         let scores = choices(self.model, &items.collect::<Result<Vec<_>>>()?, self.batch_tokens, self.tick)?;
         Ok(SuiteResult {
             name: suite.name.clone(),
-            metric: Metric::Acc,
+            group: suite.group,
+            metric: suite.metric(),
             chance: 0.5,
             items: scores.iter().map(|scores| hit(scores[0] > scores[1])).collect(),
             accuracies: None,
@@ -200,7 +228,7 @@ impl Scorer<'_> {
     }
 
     fn passage(&mut self, suite: &Suite, text: &str) -> Result<SuiteResult> {
-        let window = WINDOW.min(self.model.config().max_position_embeddings).max(2);
+        let window = WINDOW.min(self.model.longest_text()).max(2);
         let mut tokens = self.vocabulary.encode(text)?;
         if let Some(limit) = suite.limit {
             // A window of n tokens scores n − 1.
@@ -209,6 +237,7 @@ impl Scorer<'_> {
         let scored = windows(self.model, &tokens, window, self.tick)?;
         Ok(SuiteResult {
             name: suite.name.clone(),
+            group: suite.group,
             metric: Metric::Perplexity,
             chance: unigram_perplexity(&tokens),
             items: scored.into_iter().map(|(sum, count)| Item(sum, count as f64)).collect(),
@@ -238,11 +267,13 @@ pub(crate) fn summary(results: &[SuiteResult], before: Option<&[SuiteResult]>) -
             retention: kept(suite),
             ci: suite.interval(),
             metric: suite.metric.name().into(),
+            group: suite.group,
             items: suite.items.len() as u64,
         };
         (suite.name.clone(), score)
     });
-    let accuracies = results.iter().filter(|suite| suite.metric != Metric::Perplexity).map(SuiteResult::score);
+    let accuracy = |suite: &&SuiteResult| matches!(suite.metric, Metric::Acc | Metric::AccNorm);
+    let accuracies = results.iter().filter(accuracy).map(SuiteResult::score);
     let sizes: Vec<usize> = results.iter().map(|suite| suite.items.len()).collect();
     let interval = bootstrap(&sizes, RESAMPLES, SEED, |drawn| {
         mean(results.iter().zip(drawn).filter_map(|(suite, drawn)| kept_of(suite, drawn)))

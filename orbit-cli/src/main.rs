@@ -15,6 +15,7 @@ mod plugins;
 mod progress;
 mod report;
 mod retrieval;
+mod sequence;
 mod training;
 mod usage;
 

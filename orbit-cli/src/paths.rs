@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use directories::ProjectDirs;
 
-use crate::config::RunFile;
+use crate::config::{RunFile, SequenceFile};
 use crate::usage::Usage;
 
 /// The folders in which the data files of a run are looked for, in this order: the data directory, the run file's folder.
@@ -56,6 +56,18 @@ impl DataDir {
 /// [`Usage`], for the first that is missing.
 pub(crate) fn resolve(run: RunFile, data: &DataDir) -> Result<RunFile> {
     let mut run = resolve_data(run, data)?;
+    run.model.path = model(&run.model.path, &data.beside)?;
+    Ok(run)
+}
+
+/// As [`resolve`], for a sequence of tasks.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_sequence(mut run: SequenceFile, data: &DataDir) -> Result<SequenceFile> {
+    for path in run.data_paths() {
+        *path = data.file(path)?;
+    }
     run.model.path = model(&run.model.path, &data.beside)?;
     Ok(run)
 }

@@ -9,14 +9,14 @@ use orbit_data::chat::ChatTemplate;
 use orbit_data::example::{NextItem, NextItems};
 use orbit_data::{Corpus, ItemEmbeddings, Loader, SemanticIds, Split, Trie, Vocabulary};
 use orbit_models::generate::Constraint;
-use orbit_models::{Decoder, DecoderConfig, gguf};
+use orbit_models::{LanguageModel, gguf};
 use tokenizers::Tokenizer;
 
 use crate::config::{RunFile, Source};
 
 /// A model as it was published, with what it speaks.
 pub(crate) struct Base {
-    pub(crate) model: Decoder,
+    pub(crate) model: LanguageModel,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) chat: ChatTemplate,
     /// Codes of each level of the semantic IDs that it has learned; none for a model that has learned none.
@@ -38,7 +38,7 @@ impl Base {
         let codes_per_level =
             if ids.exists() { SemanticIds::load(&ids)?.codes_per_level().to_vec() } else { Vec::new() };
         Ok(Self {
-            model: orbit_models::load(path, device)?,
+            model: LanguageModel::load(path, device)?,
             tokenizer,
             chat: ChatTemplate::read(path)?,
             codes_per_level,
@@ -50,7 +50,7 @@ impl Base {
         let tokenizer = serde_json::to_vec(&file.tokenizer)?;
         let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let config = file.tokenizer_config.as_object().cloned().unwrap_or_default();
-        let model = orbit_models::from_weights(file.config, file.weights, path, device)?;
+        let model = orbit_models::from_weights(file.config, file.weights, path, device)?.into();
         Ok(Self { model, tokenizer, chat: ChatTemplate::from_config(config)?, codes_per_level: Vec::new() })
     }
 
@@ -62,11 +62,6 @@ impl Base {
             &self.codes_per_level,
         )?)
     }
-}
-
-/// Where a text begins, for sentences that are scored whole: the model's first token, or else its last.
-pub(crate) fn first_token(config: &DecoderConfig) -> u32 {
-    config.bos_token_id.or_else(|| config.eos_token_ids.first().copied()).unwrap_or(0)
 }
 
 /// The job: items with their IDs, and how the model speaks of them.

@@ -4,11 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use orbit_regularizers::Use;
 use orbit_regularizers::plugin::{Library, Search};
+use orbit_regularizers::{HookEntry, Use};
 use serde::{Deserialize, Serialize};
 
-use crate::config::RunFile;
 use crate::usage::Usage;
 
 const FILE: &str = "plugins.json";
@@ -27,9 +26,9 @@ pub(crate) struct Record {
 }
 
 /// The plugins of a run, as they are now.
-pub(crate) fn records(run: &RunFile) -> Result<Vec<Record>> {
+pub(crate) fn records(hooks: &[HookEntry]) -> Result<Vec<Record>> {
     let mut records = Vec::new();
-    for (hook, entry) in (1..).zip(&run.hooks) {
+    for (hook, entry) in (1..).zip(hooks) {
         if let Use::Plugin(plugin) = &entry.r#use {
             let library = Library::open(Search::default().find(&plugin.path)?)?;
             let (id, version) = (library.id().to_owned(), library.release().to_owned());
@@ -40,8 +39,8 @@ pub(crate) fn records(run: &RunFile) -> Result<Vec<Record>> {
 }
 
 /// Notes the plugins of a new run.
-pub(crate) fn note(run: &RunFile, dir: &Path) -> Result<()> {
-    let (path, records) = (dir.join(FILE), records(run)?);
+pub(crate) fn note(hooks: &[HookEntry], dir: &Path) -> Result<()> {
+    let (path, records) = (dir.join(FILE), records(hooks)?);
     if records.is_empty() {
         return Ok(());
     }
@@ -49,18 +48,18 @@ pub(crate) fn note(run: &RunFile, dir: &Path) -> Result<()> {
 }
 
 /// Refuses to go on with other plugins than the run began with, unless they `may_differ`: then these are noted.
-pub(crate) fn compare(run: &RunFile, dir: &Path, may_differ: bool) -> Result<()> {
+pub(crate) fn compare(hooks: &[HookEntry], dir: &Path, may_differ: bool) -> Result<()> {
     let path = dir.join(FILE);
     let began: Vec<Record> = match fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text).with_context(|| path.display().to_string())?,
         Err(_) => Vec::new(),
     };
-    let now = records(run)?;
+    let now = records(hooks)?;
     if began == now {
         return Ok(());
     }
     if may_differ {
-        return note(run, dir);
+        return note(hooks, dir);
     }
     let list = |records: &[Record]| {
         let lines: Vec<String> = records

@@ -4,7 +4,7 @@ use anyhow::Result;
 use orbit_data::Split;
 use orbit_data::baseline::{Popularity, Transitions};
 use orbit_data::retrieval::{Ranks, RetrievalScores};
-use orbit_models::Decoder;
+use orbit_models::LanguageModel;
 use orbit_models::generate::beam_search;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -29,7 +29,12 @@ fn test_users<'a>(split: &Split<'a>, count: usize) -> Vec<(&'a [u32], u32)> {
 }
 
 /// Recall and NDCG of the model, by beam search over the valid IDs. Nothing is left out of the catalogue.
-pub(crate) fn measure(model: &Decoder, job: &Job, config: &RetrievalConfig, quiet: bool) -> Result<report::Retrieval> {
+pub(crate) fn measure(
+    model: &LanguageModel,
+    job: &Job,
+    config: &RetrievalConfig,
+    quiet: bool,
+) -> Result<report::Retrieval> {
     let split = Split::leave_one_out(&job.corpus);
     let mut users = test_users(&split, config.users);
     // Prompts of like length go together; the ranks are a set.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::{Context, Result, bail};
@@ -15,19 +16,35 @@ use serde::{Deserialize, Serialize};
 use crate::progress::Progress;
 
 /// A [`Loader`] as the training step wants it.
-pub(crate) struct Feed<S>(pub(crate) Loader<S>);
+pub(crate) struct Feed<S>(Rc<Loader<S>>);
+
+impl<S> Feed<S> {
+    pub(crate) fn new(loader: Loader<S>) -> Self {
+        Self(Rc::new(loader))
+    }
+}
+
+impl<S> Clone for Feed<S> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
 
 impl<S: ExampleSource> Batches for Feed<S> {
     fn batch(&mut self, step: u64) -> orbit_core::Result<Option<Vec<MicroBatch>>> {
-        let micro_batches = self.0.batch_at(step - 1).into_iter().map(|batch| MicroBatch {
-            rows: batch.rows,
-            width: batch.width,
-            tokens: batch.tokens,
-            lengths: batch.lengths,
-            answers: batch.answers,
-            examples: batch.examples,
-        });
-        Ok(Some(micro_batches.collect()))
+        Ok(Some(self.0.batch_at(step - 1).into_iter().map(micro_batch).collect()))
+    }
+}
+
+/// Rows of examples as a forward pass wants them.
+pub(crate) fn micro_batch(batch: orbit_data::Batch) -> MicroBatch {
+    MicroBatch {
+        rows: batch.rows,
+        width: batch.width,
+        tokens: batch.tokens,
+        lengths: batch.lengths,
+        answers: batch.answers,
+        examples: batch.examples,
     }
 }
 

@@ -61,6 +61,19 @@ impl MicroBatch {
             .collect()
     }
 
+    /// One row as a batch of its own, without padding.
+    pub fn row(&self, row: usize) -> Self {
+        let width = self.lengths[row];
+        Self {
+            rows: 1,
+            width,
+            tokens: self.tokens[row * self.width..][..width].to_vec(),
+            lengths: vec![width],
+            answers: vec![self.answers[row]],
+            examples: vec![self.examples[row]],
+        }
+    }
+
     /// Tokens that the loss is taken over.
     pub fn answer_tokens(&self) -> usize {
         self.lengths.iter().zip(&self.answers).map(|(length, answer)| length - answer).sum()

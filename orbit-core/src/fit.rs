@@ -1,5 +1,6 @@
 //! The training loop, one step at a time. The caller owns the loop.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::arithmetic::{Reduce, Update, read, reduce, update};
+use crate::estimate::Estimate;
 use crate::kernel::{cross_entropy, dynamic_cross_entropy, pick, scramble};
 use crate::model::check_tokens;
 use crate::optim::{Moments, global_norm};
@@ -95,6 +97,8 @@ pub struct Fit<M, B> {
     loss: Loss,
     /// Seeds dropout.
     seed: u64,
+    /// Examples that an estimate of what parameters matter is made from.
+    estimate_examples: usize,
     /// The digest of the first stage's origin, once that is over.
     pub(crate) run_origin: Option<String>,
     /// Steps done, in this stage.
@@ -200,6 +204,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
             schedule,
             loss: Loss::default(),
             seed: 0,
+            estimate_examples: 200,
             run_origin: None,
             done: 0,
             finished: false,
@@ -213,6 +218,12 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// Trains on another loss than cross-entropy.
     pub fn with_loss(mut self, loss: Loss) -> Self {
         self.loss = loss;
+        self
+    }
+
+    /// How many examples of a stage hooks have their estimates from, 200 if nobody says. Each costs a forward and a backward pass.
+    pub fn with_estimate_examples(mut self, examples: usize) -> Self {
+        self.estimate_examples = examples;
         self
     }
 
@@ -435,13 +446,33 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
     fn finish(&mut self) -> Result<()> {
         if !self.finished {
+            let estimates = self.estimates()?;
             self.hollow();
+            self.vectors.estimates = estimates;
             let finished = self.stack.finish(&mut self.vectors, &mut self.finish_log);
+            self.vectors.estimates.clear();
             self.fill();
             finished?;
             self.finished = true;
         }
         Ok(())
+    }
+
+    /// What hooks ask to have estimated at the end of a stage, from its first examples.
+    fn estimates(&mut self) -> Result<BTreeMap<&'static str, Vec<Tensor<1>>>> {
+        let asked: Vec<_> = Phases::ESTIMATES.into_iter().filter(|(phase, _)| self.stack.has(*phase)).collect();
+        let mut examples = Vec::new();
+        for step in 1..=self.done {
+            if asked.is_empty() || examples.len() >= self.estimate_examples {
+                break;
+            }
+            let batch = self.batches.batch(step)?.unwrap_or_default();
+            examples.extend(batch.iter().flat_map(|micro| (0..micro.rows).map(|row| micro.row(row))));
+        }
+        examples.truncate(self.estimate_examples);
+        let estimate =
+            |(phase, name)| Ok((name, Estimate::asked_by(phase).over(&self.model, &self.vectors.trained, &examples)?));
+        asked.into_iter().map(estimate).collect()
     }
 
     /// Takes the weights out of the model.

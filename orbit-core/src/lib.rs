@@ -8,6 +8,7 @@ mod batch;
 mod checkpoint;
 mod device;
 mod error;
+mod estimate;
 mod fit;
 pub mod kernel;
 mod model;

@@ -3,10 +3,12 @@
 //! Padding and the other rows of a batch never reach a row's numbers, so results do not depend on the batch size beyond the
 //! rounding of matrix products.
 
+use burn::tensor::activation;
+
 use crate::arithmetic::read;
 use crate::kernel::{log_likelihood, pick};
 use crate::model::check_tokens;
-use crate::{Error, Input, Model, Result};
+use crate::{Error, Input, MicroBatch, Model, Result};
 
 /// A text and its possible continuations, in tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,33 @@ pub fn windows<M: Model>(
         (-scored.iter().sum::<f64>(), scored.len())
     });
     Ok(scores.collect())
+}
+
+/// The mean over answer tokens of KL(from ‖ to), over the tokens that both models have, in nats: how far `to` has gone from what
+/// `from` says of these examples. Two forward passes and the logits of both.
+pub fn divergence<M: Model>(from: &M, to: &M, examples: &[MicroBatch]) -> Result<f64> {
+    let (mut sum, mut count) = (0.0, 0);
+    let shared = from.vocabulary().min(to.vocabulary());
+    for batch in examples {
+        batch.check()?;
+        check_tokens(&batch.tokens, shared)?;
+        let input = Input::from(batch);
+        let (positions, _) = batch.answer_positions();
+        let hidden = [from, to].map(|model| {
+            let hidden = model.hidden(&input);
+            let [rows, width, d] = hidden.dims();
+            hidden.reshape([rows * width, d])
+        });
+        for positions in positions.chunks(LOGIT_ROWS) {
+            let [p, q] = [(from, &hidden[0]), (to, &hidden[1])].map(|(model, hidden)| {
+                let logits = model.logits(pick(hidden.clone(), positions));
+                activation::log_softmax(logits.narrow(1, 0, shared), 1)
+            });
+            sum += read((p.clone().exp() * (p - q)).sum()).first().copied().map_or(f64::NAN, f64::from);
+            count += positions.len();
+        }
+    }
+    Ok(sum / count.max(1) as f64)
 }
 
 /// Scores the continuations of a few items in one forward pass.

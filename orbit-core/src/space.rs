@@ -19,12 +19,14 @@ pub(crate) struct Vectors {
     /// The weights at the start, for parameters that have an origin.
     pub(crate) origin: Vec<Option<Tensor<1>>>,
     pub(crate) gradients: Option<Vec<Tensor<1>>>,
+    /// What hooks asked to have estimated, while they finish.
+    pub(crate) estimates: BTreeMap<&'static str, Vec<Tensor<1>>>,
 }
 
 impl Vectors {
     /// Makes `weights` the origin of every parameter that was loaded with the model.
     pub(crate) fn new(trained: Trained, weights: Vec<Tensor<1>>) -> Self {
-        let mut vectors = Self { trained, weights, origin: Vec::new(), gradients: None };
+        let mut vectors = Self { trained, weights, origin: Vec::new(), gradients: None, estimates: BTreeMap::new() };
         vectors.set_origin();
         vectors
     }
@@ -50,6 +52,8 @@ pub(crate) struct BurnSpace<'a> {
     pub(crate) covered: &'a [usize],
     /// The phase that is running; none while attaching.
     pub(crate) phase: Phases,
+    /// The phases that this hook names.
+    pub(crate) named: Phases,
     pub(crate) log: &'a mut Vec<(String, f64)>,
     /// Set when the hook writes weights or gradients.
     pub(crate) acted: bool,
@@ -145,6 +149,20 @@ impl BurnSpace<'_> {
         Ok((reduce(kind, &pairs.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>()), entries))
     }
 
+    fn read_estimate(&mut self, slot: Vector, phase: Phases, name: &str) -> Result<()> {
+        let there = self.named.contains(phase) && self.vectors.estimates.contains_key(name);
+        if !there {
+            let message =
+                format!("there is no estimate \"{name}\" here: a hook whose phases ask for it has it in finish");
+            return Err(Error::new(ErrorKind::Phase, message));
+        }
+        for place in self.reach(&[slot])? {
+            let estimate = self.vectors.estimates[name][place].clone();
+            self.change(slot, place, |tensor| *tensor = estimate.mul_scalar(1.0));
+        }
+        Ok(())
+    }
+
     fn updated(&mut self, kind: Update, dst: Vector, x: Option<Vector>, y: Option<Vector>) -> Result<()> {
         self.check(dst, true)?;
         let sources = [x, y];
@@ -203,6 +221,9 @@ impl Space for BurnSpace<'_> {
             return Err(Error::new(ErrorKind::Unsupported, "a file can be read into a slot only"));
         }
         self.check(slot, true)?;
+        if let Some((phase, name)) = Phases::ESTIMATES.into_iter().find(|(_, name)| *name == file) {
+            return self.read_estimate(slot, phase, name);
+        }
         let mut tensors = read_tensors(file.as_ref()).map_err(|e| Error::failed(e.to_string()))?;
         for place in self.reach(&[slot])? {
             let Param { name, shape, .. } = &self.vectors.trained.params[place];

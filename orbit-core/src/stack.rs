@@ -161,6 +161,7 @@ impl Placed {
             params: &self.params,
             covered: &self.covered,
             phase,
+            named: self.phases,
             log: &mut logged,
             acted: false,
         };

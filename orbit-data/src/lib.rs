@@ -19,6 +19,7 @@ mod input;
 pub mod instruct;
 pub mod loader;
 pub mod metric;
+mod permutation;
 pub mod retrieval;
 pub mod semantic_id;
 pub mod split;

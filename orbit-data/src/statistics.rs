@@ -14,6 +14,14 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// The middle 95% of values in rising order; none without values.
+    pub fn percentile(rising: &[f64]) -> Option<Self> {
+        let tail = (rising.len() as f64 * 0.025).floor() as usize;
+        Some(Self { low: *rising.get(tail)?, high: *rising.get(rising.len() - 1 - tail)? })
+    }
+}
+
 /// The 95% percentile bootstrap interval of the mean of `values` (Efron, *Bootstrap Methods: Another Look at the
 /// Jackknife*, 1979), from `resamples` draws with replacement. Costs `resamples * values.len()` random numbers.
 ///
@@ -49,16 +57,42 @@ pub fn bootstrap(
     seed: u64,
     statistic: impl Fn(&[Vec<usize>]) -> Option<f64>,
 ) -> Option<Interval> {
+    let [values] = resample(sizes, resamples, seed, |drawn| [statistic(drawn)]);
+    Interval::percentile(&values)
+}
+
+/// What several statistics of the same samples come to over the resamples of [`bootstrap`]: of each statistic the values
+/// that it had, in rising order. None when a sample is empty.
+///
+/// ```
+/// use orbit_data::statistics::{Interval, resample};
+/// let values = [0.25, 0.5, 1.0];
+/// let [least, all] = resample(&[3], 200, 0, |drawn| {
+///     [drawn[0].iter().map(|&at| values[at]).reduce(f64::min), Some(drawn[0].len() as f64)]
+/// });
+/// assert_eq!((least[0], least.len()), (0.25, 200));
+/// assert_eq!(Interval::percentile(&all), Some(Interval { low: 3.0, high: 3.0 }));
+/// ```
+pub fn resample<const N: usize>(
+    sizes: &[usize],
+    resamples: usize,
+    seed: u64,
+    statistics: impl Fn(&[Vec<usize>]) -> [Option<f64>; N],
+) -> [Vec<f64>; N] {
+    let mut values = std::array::from_fn(|_| Vec::new());
     if sizes.contains(&0) {
-        return None;
+        return values;
     }
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = |size: usize| (0..size).map(|_| random.random_range(0..size)).collect();
-    let mut values: Vec<f64> =
-        (0..resamples).filter_map(|_| statistic(&sizes.iter().map(|&size| draw(size)).collect::<Vec<_>>())).collect();
-    values.sort_by(f64::total_cmp);
-    let tail = (values.len() as f64 * 0.025).floor() as usize;
-    Some(Interval { low: *values.get(tail)?, high: *values.get(values.len() - 1 - tail)? })
+    for _ in 0..resamples {
+        let drawn: Vec<Vec<usize>> = sizes.iter().map(|&size| draw(size)).collect();
+        for (values, value) in values.iter_mut().zip(statistics(&drawn)) {
+            values.extend(value);
+        }
+    }
+    values.iter_mut().for_each(|values| values.sort_by(f64::total_cmp));
+    values
 }
 
 /// The share of what a model could do above chance that is left: `(score - chance) / (reference - chance)`.

@@ -1,4 +1,6 @@
-//! Beam search over a fixed set of token sequences.
+//! Writing: beam search over a fixed set of token sequences, and free answers token by token.
+
+mod answer;
 
 use std::sync::Arc;
 
@@ -6,6 +8,8 @@ use burn::tensor::Tensor;
 use orbit_core::kernel::Mask;
 use orbit_core::{Error, Input, Model, Result, check_tokens, pick};
 use rayon::prelude::*;
+
+pub use answer::{Answering, answers};
 
 /// A model that can go on from tokens it has seen.
 pub trait Incremental: Model {
@@ -51,10 +55,7 @@ pub fn beam_search(
     constraint: &impl Constraint,
     beams: usize,
 ) -> Result<Vec<Vec<Ranked>>> {
-    if let Some(at) = prompts.iter().position(Vec::is_empty) {
-        return Err(Error::Input(format!("prompt {at} is empty")));
-    }
-    prompts.iter().try_for_each(|prompt| check_tokens(prompt, model.vocabulary()))?;
+    check_prompts(model, prompts)?;
     if prompts.is_empty() {
         return Ok(Vec::new());
     }
@@ -225,13 +226,21 @@ impl Row {
     }
 }
 
-fn width(prompts: &[Vec<u32>]) -> usize {
-    prompts.iter().map(Vec::len).max().unwrap_or(0)
+fn width(prompts: &[impl AsRef<[u32]>]) -> usize {
+    prompts.iter().map(|prompt| prompt.as_ref().len()).max().unwrap_or(0)
 }
 
-fn prompt_rows(prompts: &[Vec<u32>]) -> Input {
+fn prompt_rows(prompts: &[impl AsRef<[u32]>]) -> Input {
     let width = width(prompts);
-    let padded = |prompt: &Vec<u32>| prompt.iter().copied().chain(std::iter::repeat(0)).take(width).collect::<Vec<_>>();
-    let answers = prompts.iter().map(Vec::len).collect();
-    Input::rows(prompts.iter().flat_map(padded).collect(), prompts.len(), width).with_answers(answers)
+    let padded = |prompt: &[u32]| prompt.iter().copied().chain(std::iter::repeat(0)).take(width).collect::<Vec<_>>();
+    let answers = prompts.iter().map(|prompt| prompt.as_ref().len()).collect();
+    let tokens = prompts.iter().flat_map(|prompt| padded(prompt.as_ref())).collect();
+    Input::rows(tokens, prompts.len(), width).with_answers(answers)
+}
+
+fn check_prompts(model: &impl Model, prompts: &[impl AsRef<[u32]>]) -> Result<()> {
+    if let Some(at) = prompts.iter().position(|prompt| prompt.as_ref().is_empty()) {
+        return Err(Error::Input(format!("prompt {at} is empty")));
+    }
+    prompts.iter().try_for_each(|prompt| check_tokens(prompt.as_ref(), model.vocabulary()))
 }

@@ -4,7 +4,7 @@ use orbit_hook::{Hook, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Ball, Decay, Ema, Interpolate, Kl, L2Sp, Orbit, Soup};
+use crate::{Ball, Decay, Ema, Ewc, Freeze, Half, Interpolate, Kl, L2Sp, Lwf, Mas, OLora, Orbit, Si, Soup};
 
 /// One entry of the list of hooks. The list's order is the order in which hooks act, in every phase.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -45,6 +45,20 @@ pub enum Use {
     Decay(Decay),
     /// Keeps the output distribution near the original's.
     Kl(Kl),
+    /// Keeps the output distribution near that of the model before the task, on the task's inputs.
+    Lwf(Lwf),
+    /// Pulls towards the last stage's weights, by Fisher information.
+    Ewc(Ewc),
+    /// Pulls towards the last stage's weights, by the sensitivity of the outputs.
+    Mas(Mas),
+    /// Pulls towards the last stage's weights, by what each entry did for the loss.
+    Si(Si),
+    /// Keeps each stage's adapter orthogonal to the earlier ones.
+    OLora(OLora),
+    /// Holds the bottom layers after the first stage.
+    Freeze(Freeze),
+    /// Holds half of the matrices, drawn anew in each stage.
+    Half(Half),
     /// A hook from a library of its own.
     #[cfg(feature = "plugin")]
     Plugin(crate::plugin::Plugin),
@@ -65,6 +79,13 @@ impl Use {
             Self::L2Sp(l2_sp) => Box::new(l2_sp.clone()),
             Self::Decay(decay) => Box::new(decay.clone()),
             Self::Kl(kl) => Box::new(kl.clone()),
+            Self::Lwf(lwf) => Box::new(lwf.clone()),
+            Self::Ewc(ewc) => Box::new(ewc.clone()),
+            Self::Mas(mas) => Box::new(mas.clone()),
+            Self::Si(si) => Box::new(si.clone()),
+            Self::OLora(o_lora) => Box::new(o_lora.clone()),
+            Self::Freeze(freeze) => Box::new(freeze.clone()),
+            Self::Half(half) => Box::new(half.clone()),
             #[cfg(feature = "plugin")]
             Self::Plugin(plugin) => {
                 let hook = plugin.hook(&crate::plugin::Search::default());

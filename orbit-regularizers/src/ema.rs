@@ -7,11 +7,11 @@ use crate::range;
 /// The running average θ̄.
 const AVERAGE: Vector = Slot(0);
 
-/// Exponential moving average of the weights: θ̄ ← γ θ̄ + (1 − γ) θ after every update; the run ends on θ̄.
+/// Exponential moving average of the weights: θ̄ ← γ θ̄ + (1 − γ) θ after every update; a stage ends on θ̄.
 ///
-/// Our choice: θ̄ starts at the weights before step 1, those of new parameters included, without bias correction; training
-/// itself goes on from θ. Costs memory for one more copy of the weights, which is saved with the run, and one pass over it a
-/// step.
+/// Our choice: θ̄ starts at the weights before step 1 of every stage, those of new parameters included, without bias
+/// correction; training itself goes on from θ. Costs memory for one more copy of the weights, which is saved with the run, and
+/// one pass over it a step.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ema {

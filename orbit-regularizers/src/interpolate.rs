@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::range;
 
-/// WiSE-FT (arXiv 2109.01903): once, after the last step, θ ← (1 − α) θ₀ + α θ.
+/// WiSE-FT (arXiv 2109.01903): once a stage, after its last step, θ ← (1 − α) θ₀ + α θ.
 ///
-/// New parameters are left as they are. Costs one pass over the weights in the whole run.
+/// New parameters are left as they are. Costs one pass over the weights a stage.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Interpolate {

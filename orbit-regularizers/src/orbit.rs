@@ -28,7 +28,7 @@ pub struct Orbit {
     /// How many merges one step may take before the weights are reset to the origin. Default: 16.
     #[serde(default = "default_max_halvings")]
     pub max_halvings: u32,
-    /// How many merges there have been: state, saved with the run, not an option.
+    /// How many merges there have been, over all stages: state, saved with the run, not an option.
     #[serde(skip)]
     pub total_merges: u64,
 }

@@ -9,7 +9,7 @@ use crate::range;
 /// Soup-to-Go, sequential fine-tuning with averaging (arXiv 2501.05559): every k steps, and at the end,
 /// θ ← (1 − β) θ + β θ₀.
 ///
-/// Our choice: a run whose last step merged is not merged again at its end. Logs `merges` (1) when it merges. Costs one pass
+/// Our choice: a stage whose last step merged is not merged again at its end. Logs `merges` (1) when it merges. Costs one pass
 /// over the weights per merge and nothing in between.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +57,7 @@ impl Hook for Soup {
     }
 
     fn attach(&mut self, _: &mut dyn Space) -> Result<()> {
+        self.just_merged = false;
         range::share("weight", self.weight)
     }
 

@@ -100,6 +100,9 @@ fn harness(result: &SuiteResult) -> BTreeMap<String, Value> {
         (Metric::Perplexity, _) => {
             put("token_perplexity", result.score());
         }
+        (Metric::Stereotype, _) => {
+            put("pct_stereotype", result.score());
+        }
         (_, Some([raw, normalised])) => {
             put("acc", raw);
             put("acc_norm", normalised);

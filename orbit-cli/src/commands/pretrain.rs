@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Pretrain, global: &Global) -> Result<()> {
         decay: Decay::Cosine,
         total: train.steps,
     };
-    let mut fit = Fit::new(model, Vec::new(), Feed(loader), optimizer, schedule)?;
+    let mut fit = Fit::new(model, Vec::new(), Feed::new(loader), optimizer, schedule)?;
     training::listen_for_stop()?;
     let rhythm = Rhythm { drift_every: 0, save_every: 0, keep: 1 };
     let mut progress = Progress::new("pretrain", 0, train.steps, global.quiet);

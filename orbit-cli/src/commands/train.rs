@@ -4,12 +4,15 @@ use anyhow::Result;
 
 use crate::args::{Global, Train};
 use crate::commands::print;
-use crate::config::RunFile;
-use crate::fine_tune;
+use crate::config::{RunFile, SequenceFile};
 use crate::paths::{self, DataDir};
 use crate::report;
+use crate::{fine_tune, sequence};
 
 pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
+    if SequenceFile::is_one(&args.run) {
+        return run_sequence(args, global);
+    }
     let run = RunFile::read(&args.run)?.apply(args.overrides())?;
     let run = paths::resolve(run, &DataDir::new(global.data.clone(), &args.run))?;
     // A device that is not there is found before anything is written.
@@ -18,5 +21,21 @@ pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
     match fine_tune::run(&run, &args.out, global.quiet)? {
         Some(report) => print(&report::text(&report)),
         None => print(&format!("stopped; go on with `orbit resume {}`\n", args.out.display())),
+    }
+}
+
+fn run_sequence(args: &Train, global: &Global) -> Result<()> {
+    let run = SequenceFile::read(&args.run)?.apply(args.overrides())?;
+    let run = paths::resolve_sequence(run, &DataDir::new(global.data.clone(), &args.run))?;
+    orbit_core::device(&run.device)?;
+    sequence::prepare(&run, &args.out, args.overwrite, args.extend)?;
+    show_sequence(&run, &args.out, global)
+}
+
+/// Runs a sequence to its end and shows what came of it.
+pub(crate) fn show_sequence(run: &SequenceFile, dir: &std::path::Path, global: &Global) -> Result<()> {
+    match sequence::run(run, dir, global.quiet)? {
+        Some(report) => print(&report.text()),
+        None => print(&format!("stopped; go on with `orbit resume {}`\n", dir.display())),
     }
 }

@@ -75,7 +75,7 @@ impl Evaluate {
 }
 
 impl Text {
-    fn check(&self) -> Result<(), Fault> {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         range::at_least_one("evaluate.text.batch_tokens", self.batch_tokens)?;
         if self.tasks.is_empty() && !self.embedded {
             return fault("evaluate.text", "measures nothing: give `tasks`, or set `embedded = true`");

@@ -9,6 +9,7 @@ mod mistake;
 mod place;
 mod plugins;
 mod range;
+mod sequence;
 mod train;
 
 use std::fs;
@@ -24,6 +25,7 @@ use crate::usage::Usage;
 pub(crate) use corpus::{Corpus, SemanticIds, Source};
 pub(crate) use evaluate::{Evaluate, Retrieval, Text};
 use range::Fault;
+pub(crate) use sequence::{Adapters, Origin, ReplayFrom, SequenceFile};
 pub(crate) use train::{Schedule, Train};
 
 /// One fine-tuning: a model, a corpus, how to train, what holds the weights, and what to measure.

@@ -29,6 +29,10 @@ pub(crate) struct Train {
     pub beta2: f64,
     /// Added to the root, against division by zero. Default: 1e-8.
     pub epsilon: f64,
+    /// What is minimised over the tokens of the answers. Default: cross_entropy.
+    pub loss: Loss,
+    /// Examples from which hooks have estimated what each parameter matters, where one asks. Default: 200.
+    pub estimate_examples: usize,
     /// The largest global norm of the gradient; `inf` does not clip. Default: 1.
     pub max_norm: f64,
     /// Every so many steps drift is measured for the log, where no hook reports it. Default: 10.
@@ -50,6 +54,18 @@ pub(crate) enum Schedule {
     Cosine,
 }
 
+/// What is minimised over the tokens of the answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Loss {
+    /// −log p of each token.
+    #[default]
+    CrossEntropy,
+    /// −log p of each token, times p taken as a constant: dynamic fine-tuning (arXiv 2508.05629). With the hook `kl` it is ASFT
+    /// (arXiv 2509.23753).
+    Dynamic,
+}
+
 impl Default for Train {
     fn default() -> Self {
         Self {
@@ -63,6 +79,8 @@ impl Default for Train {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            loss: Loss::CrossEntropy,
+            estimate_examples: 200,
             max_norm: 1.0,
             drift_every: 10,
             save_every: 0,
@@ -93,12 +111,21 @@ impl Train {
         orbit_core::Schedule { learning_rate, warmup, decay, total: steps }
     }
 
+    /// The loss.
+    pub(crate) fn loss(&self) -> orbit_core::Loss {
+        match self.loss {
+            Loss::CrossEntropy => orbit_core::Loss::CrossEntropy,
+            Loss::Dynamic => orbit_core::Loss::Dynamic,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
         range::at_least_one("train.steps", self.steps)?;
         range::at_least_one("train.batch", self.batch)?;
         range::at_least_one("train.micro_batch", self.micro_batch())?;
         range::at_least_one("train.drift_every", self.drift_every)?;
         range::at_least_one("train.keep", self.keep)?;
+        range::at_least_one("train.estimate_examples", self.estimate_examples)?;
         range::above_zero("train.learning_rate", self.learning_rate)?;
         range::finite("train.learning_rate", self.learning_rate)?;
         range::above_zero("train.epsilon", self.epsilon)?;

@@ -187,12 +187,18 @@ fn undefined(report: &Report) -> Option<String> {
 }
 
 fn without_retention(text: &Text) -> impl Iterator<Item = &str> {
-    text.suites.iter().filter(|(_, suite)| suite.retention.is_none()).map(|(name, _)| name.as_str())
+    let undefined = text.suites.iter().filter(|(_, suite)| suite.retention.is_none() && !suite.is_bias());
+    undefined.map(|(name, _)| name.as_str())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sample, *};
+    use orbit_data::text::Group;
+
+    use super::{
+        super::{SuiteScore, sample},
+        *,
+    };
 
     fn summary(runs: Vec<Run>) -> String {
         headline(&Report { runs, ..sample::report() }).summary
@@ -280,6 +286,9 @@ mod tests {
         weak.steps = 1200;
         if let Some(text) = &mut weak.text {
             text.suites.entry("blimp".to_owned()).and_modify(|suite| suite.retention = None);
+            // A measure of bias has no retention, and that is no weakness.
+            let neutral = |suite: &mut SuiteScore| (suite.retention, suite.group) = (None, Some(Group::Bias));
+            text.suites.entry("arc-easy".to_owned()).and_modify(neutral);
         }
         let better = sample::run("ema", &["ema"], Some(0.3), Some(0.05));
         let cautions = headline(&Report { runs: vec![plain(), weak, better], ..sample::report() }).cautions;

@@ -11,6 +11,7 @@ mod join;
 mod labels;
 mod plot;
 mod quantity;
+pub(crate) mod sequence;
 mod svg;
 mod table;
 mod text;
@@ -21,6 +22,7 @@ mod sample;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
+use orbit_data::text::Group;
 use serde::{Deserialize, Serialize};
 
 use crate::plugins::Record;
@@ -180,15 +182,19 @@ pub(crate) struct Text {
 pub(crate) struct SuiteScore {
     /// What [`SuiteScore::metric`] says.
     pub score: f64,
-    /// The score of somebody who knows nothing: guessing, or the unigram distribution for a perplexity.
+    /// The score of somebody who knows nothing: guessing, or the unigram distribution for a perplexity; of somebody neutral,
+    /// for a measure of bias.
     pub chance: f64,
     /// `(score - chance) / (score before training - chance)`, on the log scale for a perplexity. `None` where the model
-    /// before training was no better than chance.
+    /// before training was no better than chance, and for a measure of bias, which is nothing to keep.
     pub retention: Option<f64>,
     /// Bootstrap 95% interval of the score over items.
     pub ci: Option<Interval>,
-    /// `acc`, `acc_norm` or `perplexity`.
+    /// `acc`, `acc_norm`, `pct_stereotype` or `perplexity`.
     pub metric: String,
+    /// The group in which a study reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// Questions, or windows of text.
     pub items: u64,
 }
@@ -197,6 +203,11 @@ impl SuiteScore {
     /// Whether a smaller score is the better one.
     pub(crate) fn lower_is_better(&self) -> bool {
         self.metric == "perplexity"
+    }
+
+    /// Whether one half is the best score.
+    pub(crate) fn is_bias(&self) -> bool {
+        self.group == Some(Group::Bias)
     }
 }
 

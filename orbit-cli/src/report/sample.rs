@@ -85,8 +85,15 @@ fn text(retention: f64) -> Text {
             chance + (before - chance) * retention
         };
         let ci = Some([score * 0.96, score * 1.04]);
-        let suite =
-            SuiteScore { score, chance, retention: Some(retention), ci, metric: metric.to_owned(), items: 1000 };
+        let suite = SuiteScore {
+            score,
+            chance,
+            retention: Some(retention),
+            ci,
+            metric: metric.to_owned(),
+            group: None,
+            items: 1000,
+        };
         (name.to_owned(), suite)
     });
     Text {

@@ -121,7 +121,11 @@ pub(super) fn suites(report: &Report) -> Option<Table> {
 fn suite(name: &str, models: &[(String, &Text)]) -> Option<Row> {
     let scores: Vec<Option<&SuiteScore>> = models.iter().map(|(_, text)| text.suites.get(name)).collect();
     let any = *scores.iter().flatten().next()?;
-    let direction = if any.lower_is_better() { ", lower is better" } else { "" };
+    let direction = match any {
+        suite if suite.lower_is_better() => ", lower is better",
+        suite if suite.is_bias() => ", one half is neutral",
+        _ => "",
+    };
     let cell = |suite: &Option<&SuiteScore>| {
         suite.map_or_else(Cell::none, |suite| Cell::new(Some(suite.score), suite.ci, quantity::score))
     };

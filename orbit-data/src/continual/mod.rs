@@ -22,16 +22,30 @@
 //! | [`retention_of_learned`](Scores::retention_of_learned) | (R\[T-1\]\[i\] - chance\[i\]) / (R\[i\]\[i\] - chance\[i\]) | |
 //! | [`change`](Scores::change) | R\[t\]\[i\] - before\[i\] | TRACE's general ability delta is its mean |
 //!
+//! [`SequenceMeasures`] are those of tasks over the runs of several seeds, and a [`Study`] those of suites and groups of
+//! suites, from the scores of single items, both with intervals.
+//!
 //! Beware of the names: what the evaluation of SAPT and others call AP is FP here. FG, the final drop and the most that
 //! can be forgotten belong together: a suite that started near its floor cannot show much forgetting by FG, however
 //! much was lost.
 
+mod estimate;
+mod measures;
+mod sequence;
+mod study;
+#[cfg(test)]
+mod study_tests;
 mod suites;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::estimate::{BOOTSTRAP_SEED, Estimate, RESAMPLES};
+pub use self::measures::{FromNeutral, Measures};
+pub use self::sequence::SequenceMeasures;
+pub use self::study::{ItemScores, Study, SuiteRuns};
 
 use crate::{Error, Result};
 

@@ -1,10 +1,14 @@
 //! Training examples: tokens, and where the answer starts.
 
 mod next_item;
+mod replay;
+mod source;
 #[cfg(test)]
 mod tests;
 
 pub use next_item::{NextItem, NextItems, Turns};
+pub use replay::Replay;
+pub use source::ExampleSource;
 
 /// A sequence of tokens of which the part from `answer` on is learned.
 ///
@@ -31,37 +35,6 @@ impl Example {
     /// The tokens of the answer.
     pub fn learned(&self) -> &[u32] {
         &self.tokens[self.answer..]
-    }
-}
-
-/// Examples by index. Batches are planned from the lengths alone, so that only the examples of a batch are ever built.
-pub trait ExampleSource {
-    /// How many examples there are.
-    fn len(&self) -> usize;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The number of tokens of example `index`, without building it.
-    fn length(&self, index: usize) -> usize;
-
-    /// Example `index`, below [`len`](Self::len).
-    fn get(&self, index: usize) -> Example;
-}
-
-impl ExampleSource for Vec<Example> {
-    fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
-    fn length(&self, index: usize) -> usize {
-        self[index].tokens.len()
-    }
-
-    fn get(&self, index: usize) -> Example {
-        self[index].clone()
     }
 }
 

@@ -9,7 +9,9 @@
 //! used is named by file, line and reason.
 
 mod form;
+mod paraphrase;
 mod prompts;
+mod retained;
 mod score;
 mod sequence;
 mod source;
@@ -17,8 +19,10 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use form::Given;
 pub use form::TaskForm;
 pub use prompts::{Limits, Prompts, TaskExamples};
+pub use retained::retained;
 pub use sequence::TaskSequence;
 pub use source::TaskSource;
 pub use template::{ALPACA, Template};
@@ -55,6 +59,8 @@ pub struct Instance {
 ///     choices: Some(vec!["good".into(), "bad".into()]),
 ///     chance: None,
 ///     template: Template::plain(),
+///     steps: None,
+///     paraphrases: vec![],
 /// };
 /// task.check()?;
 /// assert_eq!(task.chance(), Some(0.5));
@@ -79,6 +85,10 @@ pub struct Task {
     pub chance: Option<f64>,
     /// How an instance is put to the model.
     pub template: Template,
+    /// The optimizer steps of this task's stage, at least 1, where it has its own number.
+    pub steps: Option<u64>,
+    /// Other wordings of the instruction, see [`Task::paraphrased`].
+    pub paraphrases: Vec<String>,
 }
 
 impl Task {
@@ -101,8 +111,7 @@ impl Task {
     /// # Errors
     /// No name, no training or no test part, an instance without an answer or with a blank one or one that is not among
     /// the choices, fewer than two choices or the same one twice, [`Metric::Accuracy`] without choices, a chance
-    /// outside
-    /// `[0, 1)`.
+    /// outside `[0, 1)`, a stage of no steps, a paraphrase that is blank, given twice, or an instruction of the task.
     pub fn check(&self) -> Result<()> {
         let fail = |reason: String| Err(Error::Invalid(format!("task '{}': {reason}", self.name)));
         if self.name.trim().is_empty() {
@@ -126,10 +135,13 @@ impl Task {
         if self.metric == Metric::Accuracy && self.choices.is_none() {
             return fail("accuracy picks one of several choices: give `choices`, or another metric".into());
         }
-        match self.chance {
-            Some(chance) if !(0.0..1.0).contains(&chance) => fail(format!("a chance of {chance} is not in [0, 1)")),
-            _ => Ok(()),
+        if let Some(chance) = self.chance.filter(|chance| !(0.0..1.0).contains(chance)) {
+            return fail(format!("a chance of {chance} is not in [0, 1)"));
         }
+        if self.steps == Some(0) {
+            return fail("0 steps would train nothing: give at least 1, or leave the task out".into());
+        }
+        self.check_paraphrases().or_else(fail)
     }
 }
 

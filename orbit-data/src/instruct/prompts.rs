@@ -43,6 +43,8 @@ pub struct Prompts<'a> {
     lead: String,
     /// How many tokens the template writes after the one that closes an answer.
     behind: usize,
+    /// The special token that closes an answer.
+    closing: Option<u32>,
 }
 
 /// The examples of a task, a source for a [`Loader`](crate::Loader), and what was cut to make them.
@@ -69,8 +71,15 @@ impl<'a> Prompts<'a> {
         let missing = || Error::Invalid("the chat template does not write the model's words".into());
         let (lead, after) = turn.answer.split_once(PROBE).ok_or_else(missing)?;
         let after = encode(tokenizer, after)?;
-        let closing = after.iter().position(|&token| is_special(tokenizer, token)).map_or(after.len(), |at| at + 1);
-        Ok(Self { chat, tokenizer, limits, lead: lead.to_owned(), behind: after.len() - closing })
+        let place = after.iter().position(|&token| is_special(tokenizer, token));
+        let behind = place.map_or(0, |at| after.len() - at - 1);
+        let closing = place.map(|at| after[at]);
+        Ok(Self { chat, tokenizer, limits, lead: lead.to_owned(), behind, closing })
+    }
+
+    /// The special token that the template closes an answer with, if it writes one: where to stop when the model answers.
+    pub fn closing(&self) -> Option<u32> {
+        self.closing
     }
 
     /// The prompt of an instance, from which the model is to answer.
@@ -91,7 +100,7 @@ impl<'a> Prompts<'a> {
     /// use orbit_data::{Loader, metric::Metric};
     /// # let instance = |input: &str, output: &str| Instance { instruction: "Add.".into(), input: input.into(), outputs: vec![output.into()] };
     /// # let instances = vec![instance("1 + 1", "2"), instance("1 + 2", "3")];
-    /// # let task = Task { name: "sums".into(), train: instances.clone(), test: instances, metric: Metric::ExactMatch, choices: None, chance: None, template: Template::plain() };
+    /// # let task = Task { name: "sums".into(), train: instances.clone(), test: instances, metric: Metric::ExactMatch, choices: None, chance: None, template: Template::plain(), steps: None, paraphrases: vec![] };
     /// let tokenizer = train_bpe(["user assistant Add."].into_iter(), 300, &SPECIAL_TOKENS)?;
     /// let chat = ChatTemplate::chatml()?;
     /// let prompts = Prompts::new(&chat, &tokenizer, Limits::NONE)?;

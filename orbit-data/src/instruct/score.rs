@@ -30,7 +30,7 @@ impl Task {
     /// # let instance = |output: &str| Instance { outputs: vec![output.into()], ..Instance::default() };
     /// # let test = vec![instance("good"), instance("bad"), instance("good"), instance("bad")];
     /// # let choices = Some(vec!["good".into(), "bad".into()]);
-    /// # let task = Task { name: "reviews".into(), train: test.clone(), test, metric: Metric::Accuracy, choices, chance: None, template: Template::plain() };
+    /// # let task = Task { name: "reviews".into(), train: test.clone(), test, metric: Metric::Accuracy, choices, chance: None, template: Template::plain(), steps: None, paraphrases: vec![] };
     /// // The answers are good, bad, good, bad.
     /// assert_eq!(task.score_choices(&[0, 0, 0, 1])?.value, 0.75);
     /// # Ok::<(), orbit_data::Error>(())

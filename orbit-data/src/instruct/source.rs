@@ -57,6 +57,13 @@ pub struct TaskSource {
     /// The score of guessing, where it is not one in the number of choices.
     #[serde(default)]
     pub chance: Option<f64>,
+    /// The optimizer steps of this task's stage; as many as other stages when absent.
+    #[serde(default)]
+    pub steps: Option<u64>,
+    /// Other wordings of the instruction, which are never trained: they test whether a task is recognised by what it
+    /// asks for, see [`Task::paraphrased`].
+    #[serde(default)]
+    pub paraphrases: Vec<String>,
     /// How many training instances to take, the first ones; all when absent.
     #[serde(default)]
     pub train_limit: Option<usize>,
@@ -81,6 +88,8 @@ impl TaskSource {
             metric: None,
             choices: None,
             chance: None,
+            steps: None,
+            paraphrases: Vec::new(),
             train_limit: None,
             test_limit: None,
             on_bad_row: OnBadRow::default(),
@@ -119,6 +128,8 @@ impl TaskSource {
             choices: self.choices.clone().or(train.labels),
             chance: self.chance,
             template,
+            steps: self.steps,
+            paraphrases: self.paraphrases.clone(),
         };
         task.check()?;
         Ok((task, report))

@@ -100,12 +100,14 @@ fn plain_json_lines_need_no_input() {
 fn a_config_overrides_what_the_form_says() {
     let json = r#"{"name": "w", "form": "super_ni", "train": "weather.train.jsonl", "test": "weather.train.jsonl",
         "instruction": "Dress.", "template": "{{ input }} {{ instruction }}", "metric": "rouge_1", "chance": 0.125,
-        "train_limit": 2, "test_limit": 1}"#;
+        "train_limit": 2, "test_limit": 1, "steps": 40, "paraphrases": ["What should one wear?"]}"#;
     let source: TaskSource = serde_json::from_str(json).unwrap();
     let (task, report) = source.read(&testdata()).unwrap();
     assert_eq!((task.train.len(), task.test.len(), report.rows), (2, 1, 8));
     assert_eq!((task.metric, task.chance()), (Metric::Rouge1, Some(0.125)));
     assert_eq!(words(&task, &task.test[0]), "It rains and a wind blows. Dress.");
+    assert_eq!(task.steps, Some(40));
+    assert_eq!(words(&task, &task.paraphrased(0).unwrap()[0]), "It rains and a wind blows. What should one wear?");
     assert!(serde_json::from_str::<TaskSource>(r#"{"name": "w", "form": "olora", "train": "x", "trian": 1}"#).is_err());
 }
 
@@ -280,6 +282,15 @@ fn tasks_made_in_memory_are_checked_alike() {
     );
     assert!(message(&|task| task.chance = Some(1.0)).contains("not in [0, 1)"));
     assert!(message(&|task| task.chance = Some(f64::NAN)).contains("not in [0, 1)"));
+    assert!(message(&|task| task.steps = Some(0)).contains("0 steps would train nothing"));
+    let reworded = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        message(&|task| task.paraphrases = words.clone())
+    };
+    assert!(reworded(&["Sweet or sour?", " \n"]).contains("paraphrase 1, from 0, is blank"));
+    assert!(reworded(&["Sweet or sour?", "Sweet or sour? "]).contains("'Sweet or sour?' is given twice"));
+    assert!(reworded(&[" How does it taste?"]).contains("is the instruction itself"));
+    assert!(good.paraphrased(0).unwrap_err().to_string().contains("no paraphrase 0, from 0: it has 0"));
     let one = |task: &mut Task| {
         task.choices = Some(vec!["sweet".into()]);
         task.train.remove(0);

@@ -1,15 +1,14 @@
 //! Seeded batches, the same from any starting step.
 
 mod batch;
-mod permutation;
 #[cfg(test)]
 mod tests;
 
 pub use batch::Batch;
 
 use crate::example::ExampleSource;
+use crate::permutation::Permutation;
 use crate::{Error, Result};
-use permutation::Permutation;
 
 /// How many batches are bucketed by length together. More means less padding, and batches that are less random: at 64,
 /// neighbours in length are still drawn from 64 batches' worth of random examples.
@@ -77,7 +76,7 @@ impl<S: ExampleSource> Loader<S> {
     /// whatever the step; [`batches`](Self::batches) plans each window once.
     pub fn batch_at(&self, step: u64) -> Vec<Batch> {
         let (epoch, window, place) = self.locate(step);
-        self.build(&self.plan(epoch, window), place)
+        self.build(epoch, &self.plan(epoch, window), place)
     }
 
     /// The micro-batches of step `from` and of all steps after it, without end.
@@ -101,17 +100,17 @@ impl<S: ExampleSource> Loader<S> {
             (first * self.batch..(first + steps) * self.batch).map(|at| examples.at(at) as usize).collect();
         // A stable sort keeps equal lengths in random order: else a source of one window would have the same batches
         // in every epoch.
-        bucket.sort_by_cached_key(|&index| self.source.length(index));
+        bucket.sort_by_cached_key(|&index| self.source.length_in(epoch, index));
         let order = Permutation::new(steps, [self.seed, epoch, window + 1]);
         let chunk = |place| bucket.chunks_exact(self.batch as usize).nth(order.at(place) as usize).unwrap_or_default();
         (0..steps).flat_map(chunk).copied().collect()
     }
 
-    fn build(&self, plan: &[usize], place: usize) -> Vec<Batch> {
+    fn build(&self, epoch: u64, plan: &[usize], place: usize) -> Vec<Batch> {
         let batch = self.batch as usize;
         let rows = &plan[place * batch..][..batch];
         let micro_batch = |indices: &[usize]| {
-            let examples: Vec<_> = indices.iter().map(|&index| self.source.get(index)).collect();
+            let examples: Vec<_> = indices.iter().map(|&index| self.source.get_in(epoch, index)).collect();
             Batch { examples: indices.to_vec(), ..Batch::new(&examples, self.pad) }
         };
         rows.chunks(self.micro_batch).map(micro_batch).collect()
@@ -135,6 +134,6 @@ impl<S: ExampleSource> Iterator for Batches<'_, S> {
             self.plan = self.loader.plan(epoch, window);
         }
         self.step += 1;
-        Some(self.loader.build(&self.plan, place))
+        Some(self.loader.build(epoch, &self.plan, place))
     }
 }

@@ -49,10 +49,11 @@ fn paradigms<R: Read + Seek>(zip: &ZipArchive<R>) -> Result<Vec<String>, ZipErro
 }
 
 fn paradigm(path: &Path, reader: impl BufRead, limit: usize) -> Result<Vec<MinimalPair>> {
+    let kind = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let read = |(number, line): (usize, std::io::Result<String>)| {
         let line = line.map_err(|source| Error::io(path, source))?;
         let row: Row = serde_json::from_str(&line).map_err(|error| Error::row(path, number + 1, error.to_string()))?;
-        Ok(MinimalPair { good: row.sentence_good, bad: row.sentence_bad })
+        Ok(MinimalPair { good: row.sentence_good, bad: row.sentence_bad, kind: kind.clone() })
     };
     reader.lines().enumerate().take(limit).map(read).collect()
 }

@@ -23,6 +23,35 @@ struct ArcRow {
     gold: usize,
 }
 
+#[derive(Deserialize)]
+struct PlainRow {
+    context: Option<String>,
+    choices: Option<Vec<String>>,
+    gold: Option<usize>,
+}
+
+pub(super) fn plain(path: &Path, limit: usize) -> Result<Vec<MultipleChoice>> {
+    let read = |row: Result<(usize, String)>| {
+        let (line, row) = row?;
+        let PlainRow { context, choices, gold } = parse(path, line, &row)?;
+        let open = "no `choices`: a suite scores given choices by their likelihood. What a model writes has no known \
+                    chance: make it an instruction task";
+        let missing = |reason: &str| Error::row(path, line, reason);
+        let choices = choices.ok_or_else(|| missing(open))?;
+        let context = context.ok_or_else(|| missing("missing field `context`"))?;
+        let gold = gold.ok_or_else(|| missing("missing field `gold`, the index of the right choice"))?;
+        if context.trim().is_empty() {
+            return Err(Error::row(path, line, "`context` is blank: a choice needs something that it continues"));
+        }
+        let choices: Vec<&str> = choices.iter().map(|choice| choice.trim()).collect();
+        if choices.contains(&"") {
+            return Err(Error::row(path, line, "a choice is blank"));
+        }
+        question(path, line, context, &choices, gold)
+    };
+    lines(path)?.take(limit).map(read).collect()
+}
+
 pub(super) fn piqa(path: &Path, limit: usize) -> Result<Vec<MultipleChoice>> {
     let labels_path = piqa_labels(path)?;
     let mut labels = lines(&labels_path)?;
@@ -95,7 +124,11 @@ fn question<T: AsRef<str>>(
     choices: &[T],
     gold: usize,
 ) -> Result<MultipleChoice> {
-    if choices.len() < 2 || gold >= choices.len() {
+    if choices.len() < 2 {
+        let reason = format!("{} of at least 2 choices: without another there is nothing to guess", choices.len());
+        return Err(Error::row(path, line, reason));
+    }
+    if gold >= choices.len() {
         return Err(Error::row(path, line, format!("right choice {gold} of {}, counted from 0", choices.len())));
     }
     let choices = choices.iter().map(|choice| format!(" {}", choice.as_ref())).collect();

@@ -45,7 +45,8 @@ pub fn minimal_pairs(per_paradigm: usize, seed: u64) -> Vec<(&'static str, Minim
     for (stream, (name, twins)) in (0..).zip(PARADIGMS) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
-        pairs.extend(distinct(twins, &mut Draw(rng), per_paradigm).into_iter().map(|pair| (name, pair)));
+        let named = |pair| (name, MinimalPair { kind: Some(name.to_owned()), ..pair });
+        pairs.extend(distinct(twins, &mut Draw(rng), per_paradigm).into_iter().map(named));
     }
     pairs
 }
@@ -90,7 +91,11 @@ impl Draw {
 /// the second.
 fn mirrored(frames: [String; 2], words: (&str, &str)) -> [MinimalPair; 2] {
     let [first, second] = frames;
-    let pair = |frame: String, good, bad| MinimalPair { good: frame.replace('_', good), bad: frame.replace('_', bad) };
+    let pair = |frame: String, good, bad| MinimalPair {
+        good: frame.replace('_', good),
+        bad: frame.replace('_', bad),
+        kind: None,
+    };
     [pair(first, words.0, words.1), pair(second, words.1, words.0)]
 }
 

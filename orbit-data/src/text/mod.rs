@@ -1,24 +1,24 @@
-//! Suites of retained language ability: multiple choice, minimal pairs and running text.
+//! Suites of retained language ability: multiple choice, minimal pairs and running text; and of bias, by minimal pairs.
 //!
 //! Chances and scores follow lm-evaluation-harness: a choice's score is the sum of the log-probabilities of its tokens
 //! after the context, and normalised accuracy divides it by the characters of the choice.
 
 mod blimp;
 mod choices;
+mod crows;
+mod csv;
 mod grammar;
+mod group;
+mod labelled;
 mod source;
+mod task;
 
-use std::io::Read;
-use std::path::PathBuf;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::input;
-use crate::{Error, Result};
+use std::collections::BTreeMap;
 
 pub use self::grammar::minimal_pairs;
+pub use self::group::Group;
 pub use self::source::{Form, TextSource};
+pub use self::task::{Suite, TextTask};
 
 /// A question whose answer is one of several continuations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,49 +31,15 @@ pub struct MultipleChoice {
     pub gold: usize,
 }
 
-/// Two sentences that differ in grammaticality alone.
+/// Two sentences that differ in one respect alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MinimalPair {
-    /// The acceptable sentence.
+    /// The acceptable sentence; of a pair that measures bias, the one that stereotypes more.
     pub good: String,
     /// The other one.
     pub bad: String,
-}
-
-/// What a suite measures and how its file is laid out. Files may be plain, `.gz` or `.bz2`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Suite {
-    /// Physical commonsense (arXiv 1911.11641): JSON lines of `goal`, `sol1`, `sol2`. The labels lie beside them, in
-    /// `NAME-labels.lst` for `NAME.jsonl`.
-    Piqa,
-    /// Sentence completion (arXiv 1905.07830): six lines a question, which are the context, the index of the right ending,
-    /// and four endings.
-    Hellaswag,
-    /// Grade-school science (arXiv 1803.05457): JSON lines of `question`, `choices`, `gold`.
-    Arc,
-    /// Minimal pairs of grammar (arXiv 1912.00582): a zip of JSON lines of `sentence_good`, `sentence_bad`, one file a
-    /// paradigm.
-    Blimp,
-    /// Running text.
-    Perplexity,
-}
-
-/// A suite, its file, and how much of it to use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TextTask {
-    /// The name under which its score is reported.
-    pub name: String,
-    /// What is in the file.
-    pub kind: Suite,
-    /// The file.
-    pub path: PathBuf,
-    /// How much of it to use, all when absent. For multiple choice, the first so many questions. For minimal pairs, so
-    /// many pairs taken from the paradigms in turn, in the order of their names. For running text it counts scored
-    /// tokens, which only the evaluation knows, so [`TextTask::read`] ignores it.
-    #[serde(default)]
-    pub limit: Option<usize>,
+    /// In what they differ: the paradigm of a grammatical pair, the type of a bias.
+    pub kind: Option<String>,
 }
 
 /// The contents of a [`TextTask`].
@@ -85,33 +51,6 @@ pub enum Tasks {
     MinimalPairs(Vec<MinimalPair>),
     /// Text, as it is in the file.
     Passage(String),
-}
-
-impl TextTask {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// A file that is not there, a row that is not what [`Suite`] says (with its line), or a file with no rows.
-    pub fn read(&self) -> Result<Tasks> {
-        let limit = self.limit.unwrap_or(usize::MAX);
-        let tasks = match self.kind {
-            Suite::Piqa => Tasks::MultipleChoice(choices::piqa(&self.path, limit)?),
-            Suite::Hellaswag => Tasks::MultipleChoice(choices::hellaswag(&self.path, limit)?),
-            Suite::Arc => Tasks::MultipleChoice(choices::arc(&self.path, limit)?),
-            Suite::Blimp => Tasks::MinimalPairs(blimp::read(&self.path, limit)?),
-            Suite::Perplexity => Tasks::Passage(self.passage()?),
-        };
-        if tasks.is_empty() {
-            return Err(Error::file(&self.path, format!("nothing to score for '{}'", self.name)));
-        }
-        Ok(tasks)
-    }
-
-    fn passage(&self) -> Result<String> {
-        let mut text = String::new();
-        input::open(&self.path)?.read_to_string(&mut text).map_err(|source| Error::io(&self.path, source))?;
-        Ok(text)
-    }
 }
 
 /// Six pieces of plain English prose, of 1,800 words in all, written for orbit, so that no model has been trained on them.
@@ -139,7 +78,32 @@ impl Tasks {
         self.len() == 0
     }
 
-    /// The accuracy of guessing. `None` for running text, whose chance is
+    /// The items of a suite of pairs by their [`kind`](MinimalPair::kind), as indices in the order of the suite, so that
+    /// a suite that was scored once can be told apart: BLiMP into its paradigms, CrowS-Pairs into its types. Items
+    /// without a kind are left out.
+    ///
+    /// ```
+    /// let (_, grammar) = &orbit_data::text::embedded()[0];
+    /// let kinds = grammar.kinds();
+    /// assert_eq!((kinds.len(), kinds["reflexive"].len()), (8, 40));
+    /// // With a score for each item of the suite, this is that of the reflexives.
+    /// let scores = vec![1.0; grammar.len()];
+    /// let reflexive = kinds["reflexive"].iter().map(|&item| scores[item]).sum::<f64>() / 40.0;
+    /// # assert_eq!(reflexive, 1.0);
+    /// ```
+    pub fn kinds(&self) -> BTreeMap<&str, Vec<usize>> {
+        let mut kinds = BTreeMap::<&str, Vec<usize>>::new();
+        if let Self::MinimalPairs(pairs) = self {
+            for (index, pair) in pairs.iter().enumerate() {
+                if let Some(kind) = &pair.kind {
+                    kinds.entry(kind).or_default().push(index);
+                }
+            }
+        }
+        kinds
+    }
+
+    /// The accuracy of guessing; for a measure of bias it is where a neutral model scores. `None` for running text, whose chance is
     /// [`unigram_perplexity`](crate::statistics::unigram_perplexity).
     pub fn chance(&self) -> Option<f64> {
         match self {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 use super::*;
 
 fn task(kind: Suite, path: PathBuf, limit: Option<usize>) -> TextTask {
-    TextTask { name: "suite".into(), kind, path, limit }
+    TextTask { name: "suite".into(), kind, path, limit, group: None, instruction: None }
 }
 
 fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
@@ -79,6 +79,92 @@ fn blimp_takes_from_its_paradigms_in_turn() {
     let Tasks::MinimalPairs(pairs) = task(Suite::Blimp, path, Some(3)).read().unwrap() else { panic!() };
     let good: Vec<&str> = pairs.iter().map(|pair| pair.good.as_str()).collect();
     assert_eq!(good, ["data/x.jsonl 0", "data/y.jsonl 0", "data/x.jsonl 1"]);
+    assert_eq!(Tasks::MinimalPairs(pairs).kinds(), [("x", vec![0, 2]), ("y", vec![1])].into());
+}
+
+#[test]
+fn crows_pairs_have_the_more_stereotyping_sentence_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = ",sent_more,sent_less,stereo_antistereo,bias_type,annotations\n";
+    let rows = "0,\"The poor, they say.\",\"The rich, they say.\",stereo,socioeconomic,[]\n1,He codes.,She codes.,antistereo,gender,[]\n";
+    let path = file(dir.path(), "c.csv", &format!("{head}{rows}"));
+    let tasks = task(Suite::CrowsPairs, path.clone(), None).read().unwrap();
+    assert_eq!((tasks.len(), tasks.chance()), (2, Some(0.5)));
+    assert_eq!(tasks.kinds(), [("gender", vec![1]), ("socioeconomic", vec![0])].into());
+    let pair =
+        |good: &str, bad: &str, kind: &str| MinimalPair { good: good.into(), bad: bad.into(), kind: Some(kind.into()) };
+    let poor = pair("The poor, they say.", "The rich, they say.", "socioeconomic");
+    assert_eq!(tasks, Tasks::MinimalPairs(vec![poor, pair("He codes.", "She codes.", "gender")]));
+    assert_eq!(task(Suite::CrowsPairs, path, Some(1)).read().unwrap().len(), 1);
+
+    let bad = |row: &str| error(Suite::CrowsPairs, file(dir.path(), "bad.csv", &format!("{head}{row}\n")));
+    assert!(bad("0,a,b,both,gender,[]").contains("bad.csv:2: the direction 'both' is neither"));
+    assert!(bad("0,a, ,stereo,gender,[]").contains("bad.csv:2: `sent_less` is blank"));
+    assert!(bad("0,a,b,stereo,,[]").contains("`bias_type` is blank"));
+    assert!(error(Suite::CrowsPairs, file(dir.path(), "no.csv", "a,b\n")).contains("no column `sent_more`"));
+}
+
+#[test]
+fn plain_json_lines_are_multiple_choice() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "{\"context\": \"Q\\nA:\", \"choices\": [\"a\", \" b\"], \"gold\": 1}\n{\"context\": \"Q\", \"choices\": [\"a\", \"b\", \"c\", \"d\"], \"gold\": 0, \"id\": 7}\n";
+    let tasks = task(Suite::Jsonl, file(dir.path(), "m.jsonl", rows), None).read().unwrap();
+    assert_eq!(tasks.chance(), Some((0.5 + 0.25) / 2.0));
+    assert!(tasks.kinds().is_empty());
+    let Tasks::MultipleChoice(questions) = tasks else { panic!() };
+    let first = MultipleChoice { context: "Q\nA:".into(), choices: vec![" a".into(), " b".into()], gold: 1 };
+    assert_eq!(questions[0], first);
+
+    let bad = |row: &str| error(Suite::Jsonl, file(dir.path(), "bad.jsonl", row));
+    assert!(bad("{\"context\": \"Q\", \"choices\": [\"a\"], \"gold\": 0}").contains("bad.jsonl:1: 1 of at least 2"));
+    assert!(bad("{\"context\": \"Q\", \"choices\": [\"a\", \"b\"], \"gold\": 2}").contains("right choice 2 of 2"));
+    assert!(bad("{\"instruction\": \"Sum up.\", \"output\": \"x\"}").contains("bad.jsonl:1: no `choices`"));
+    assert!(bad("{\"choices\": [\"a\", \"b\"], \"gold\": 0}").contains("missing field `context`"));
+    assert!(bad("{\"context\": \"Q\", \"choices\": [\"a\", \"b\"]}").contains("missing field `gold`"));
+    assert!(bad("{\"context\": \" \", \"choices\": [\"a\", \"b\"], \"gold\": 0}").contains("`context` is blank"));
+    assert!(bad("{\"context\": \"Q\", \"choices\": [\"a\", \" \"], \"gold\": 0}").contains("a choice is blank"));
+}
+
+#[test]
+fn an_instruction_task_asks_for_its_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "{\"labels\": [\"True\", \"False\"]}\n{\"input\": \"question: is it\\npassage: It is.\", \"output\": \"True\"}\n{\"input\": \"x\", \"output\": \"False\"}\n";
+    let path = file(dir.path(), "b.jsonl", rows);
+    let silent = task(Suite::OLora, path.clone(), None);
+    let asked = |instruction: &str| TextTask { instruction: Some(instruction.into()), ..silent.clone() };
+    let tasks = asked("True or false?").read().unwrap();
+    assert_eq!((tasks.len(), tasks.chance()), (2, Some(0.5)));
+    let Tasks::MultipleChoice(questions) = tasks else { panic!() };
+    let context = "True or false?\nOption: True, False\nquestion: is it\npassage: It is.\nAnswer:".to_owned();
+    let first = MultipleChoice { context, choices: vec![" True".into(), " False".into()], gold: 0 };
+    assert_eq!((&questions[0], questions[1].gold), (&first, 1));
+    assert_eq!(TextTask { limit: Some(1), ..asked("?") }.read().unwrap().len(), 1);
+
+    assert!(silent.read().unwrap_err().to_string().contains("suite 'suite': files of kind `olora` do not say"));
+    assert!(asked(" ").read().unwrap_err().to_string().contains("give the suite's `instruction`"));
+    let other = TextTask { kind: Suite::Arc, ..asked("?") };
+    assert!(other.read().unwrap_err().to_string().contains("for kind `olora` alone"));
+    assert!(error(Suite::Jsonl, path).contains("b.jsonl:1: no `choices`"));
+}
+
+#[test]
+fn a_suite_is_in_a_group_that_it_can_be_in() {
+    let json = r#"{"name": "x", "kind": "hellaswag", "path": "x", "group": "reading_comprehension"}"#;
+    let suite: TextTask = serde_json::from_str(json).unwrap();
+    assert_eq!(suite.belongs_to(), Some(Group::ReadingComprehension));
+    let crows = TextTask { kind: Suite::CrowsPairs, ..suite.clone() };
+    assert!(crows.read().unwrap_err().to_string().contains("leave `group` out"));
+    assert_eq!(TextTask { group: None, ..suite }.belongs_to(), None);
+
+    let dir = tempfile::tempdir().unwrap();
+    let row = |choices: &str| format!("{{\"context\": \"Q\", \"choices\": [{choices}], \"gold\": 0}}\n");
+    let biased = |text: &str| {
+        let path = file(dir.path(), "m.jsonl", text);
+        TextTask { group: Some(Group::Bias), ..task(Suite::Jsonl, path, None) }.read()
+    };
+    assert_eq!(biased(&row("\"a\", \"b\"")).unwrap().len(), 1);
+    let message = biased(&row("\"a\", \"b\", \"c\"")).unwrap_err().to_string();
+    assert!(message.contains("a neutral model prefers either"), "{message}");
 }
 
 #[test]
@@ -119,6 +205,15 @@ fn the_public_suites_have_the_published_sizes() {
     assert_eq!(read(Suite::Arc, "arc-easy_test.jsonl.gz").len(), 2376);
     assert_eq!(read(Suite::Arc, "arc-challenge_test.jsonl.gz").len(), 1172);
     assert_eq!(read(Suite::Blimp, "BLiMP.zip").len(), 67_000);
+    let crows = read(Suite::CrowsPairs, "crows_pairs_anonymized.csv.gz");
+    let kinds: Vec<(&str, usize)> = crows.kinds().into_iter().map(|(kind, items)| (kind, items.len())).collect();
+    let expected =
+        [("age", 87), ("disability", 60), ("gender", 262), ("nationality", 159), ("physical-appearance", 63)];
+    let rest = [("race-color", 516), ("religion", 105), ("sexual-orientation", 84), ("socioeconomic", 172)];
+    assert_eq!((crows.len(), kinds), (1508, [&expected[..], &rest].concat()));
+    let boolq = Path::new(&data).join("instruct/olora/boolq.test.jsonl.gz");
+    let boolq = TextTask { instruction: Some("True or false?".into()), ..task(Suite::OLora, boolq, None) };
+    assert_eq!((boolq.read().unwrap().len(), boolq.read().unwrap().chance()), (3270, Some(0.5)));
     let wikitext = Path::new(&data).join("text/wikitext-2/test.txt.gz");
     assert!(task(Suite::Perplexity, wikitext, None).read().unwrap().len() > 1_200_000);
 }

@@ -76,7 +76,7 @@ mod tests {
     fn dense(now: &Adapter, then: Option<&Adapter>) -> f64 {
         let product = |[a, b]: &[Array; 2]| -> Vec<f64> {
             let (a, b) = (columns(a), rows(b));
-            b.iter().flat_map(|b| a.iter().map(|a| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>())).collect()
+            b.iter().flat_map(|b| a.iter().map(move |a| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>())).collect()
         };
         let squares = now.factors.iter().map(|(layer, factors)| {
             let before = then.map(|then| product(&then.factors[layer]));

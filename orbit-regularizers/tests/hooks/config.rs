@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
 use expect_test::expect;
-use orbit_regularizers::{At, HookEntry, Kl, Metric, Orbit, Use};
+use orbit_regularizers::{At, Ewc, Freeze, Half, HookEntry, Kl, Lwf, Mas, Metric, OLora, Orbit, Si, Use};
 
 use crate::toy::{BUILT_INS, build, parse};
 
@@ -26,6 +29,17 @@ fn defaults_are_the_documented_ones() {
     assert_eq!((entry.only, entry.every.get()), (None, 1));
     assert_eq!(entry.r#use, Use::Kl(Kl { strength: 1.0, temperature: 1.0, at: At::Answer }));
     assert_eq!(parse("orbit = { max_drift = 0.1 }").unwrap(), Use::Orbit(Orbit::new(Metric::Flips, 0.1)));
+    assert_eq!(parse("lwf = {}").unwrap(), Use::Lwf(Lwf { strength: 1.0, temperature: 2.0 }));
+    let ewc = Ewc { strength: 400.0, decay: 1.0, importance: None, estimates: 0 };
+    assert_eq!(parse("ewc = { strength = 400 }").unwrap(), Use::Ewc(ewc));
+    assert_eq!(parse("mas = { strength = 1 }").unwrap(), Use::Mas(Mas { strength: 1.0, mix: 0.5, estimates: 0 }));
+    assert_eq!(parse("si = { strength = 1 }").unwrap(), Use::Si(Si { strength: 1.0, damping: 1e-7, stages: 0 }));
+    let o_lora = OLora { strength: 0.5, l2: 0.0, old: BTreeMap::new() };
+    assert_eq!(parse("o_lora = {}").unwrap(), Use::OLora(o_lora));
+    let from_stage = NonZeroU64::new(2).unwrap();
+    let freeze = Freeze { layers: 3, embeddings: true, from_stage, stage: 0 };
+    assert_eq!(parse("freeze = { layers = 3 }").unwrap(), Use::Freeze(freeze));
+    assert_eq!(parse("half = {}").unwrap(), Use::Half(Half { seed: 0, stage: 0 }));
 }
 
 #[test]
@@ -38,7 +52,7 @@ fn the_name_of_a_hook_is_its_key() {
 #[test]
 fn what_is_written_reads_back() {
     for config in BUILT_INS {
-        let entry = HookEntry { only: None, every: std::num::NonZeroU64::MIN, r#use: parse(config).unwrap() };
+        let entry = HookEntry { only: None, every: NonZeroU64::MIN, r#use: parse(config).unwrap() };
         assert_eq!(toml::from_str::<HookEntry>(&toml::to_string(&entry).unwrap()).unwrap(), entry);
     }
 }
@@ -58,7 +72,7 @@ fn a_wrong_key_is_named_beside_the_right_ones() {
           |
         1 | use.orbti = { max_drift = 0.1 }
           |     ^^^^^
-        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `plugin`
+        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `lwf`, `ewc`, `mas`, `si`, `o_lora`, `freeze`, `half`, `plugin`
     "#]]
     .assert_eq(&error("use.orbti = { max_drift = 0.1 }"));
     expect![[r#"

@@ -1,6 +1,6 @@
 use orbit_hook::Hook;
 use orbit_hook::testing::HostPass;
-use orbit_regularizers::{At, Kl};
+use orbit_regularizers::{At, Kl, Lwf};
 
 use crate::toy::STEP;
 
@@ -40,6 +40,15 @@ fn over_the_answer_it_is_the_forward_divergence() {
 fn over_all_positions_the_prompt_counts_too() {
     let mut kl = Kl { at: At::All, ..Kl::new(0.5) };
     assert!((term(&mut kl, 1.0) - (biased_from_fair() + fair_from_biased()) / 3.0).abs() < 1e-12);
+}
+
+#[test]
+fn learning_without_forgetting_is_that_over_all_positions_at_temperature_two() {
+    let mut pass = pass(2.0);
+    Lwf::default().loss(&STEP, &mut pass).unwrap();
+    let expected = 4.0 * (biased_from_fair() + fair_from_biased()) / 3.0;
+    assert_eq!((pass.terms().len(), pass.terms()[0].weight), (1, 1.0));
+    assert!((pass.terms()[0].value - expected).abs() < 1e-12);
 }
 
 #[test]

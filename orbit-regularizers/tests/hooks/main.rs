@@ -4,9 +4,13 @@
 
 mod config;
 mod conformance;
+mod freezing;
+mod importance;
 mod kl;
+mod o_lora;
 mod options;
 mod orbit;
 mod order;
 mod rules;
+mod stages;
 mod toy;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::toy::{build, run, space};
 
 /// For every option of every built-in: two configs that differ in it alone.
-const PAIRS: [(&str, &str, [&str; 2]); 17] = [
+const PAIRS: [(&str, &str, [&str; 2]); 32] = [
     ("orbit", "metric", ["max_drift = 0.2", "max_drift = 0.2, metric = \"l2\""]),
     ("orbit", "max_drift", ["max_drift = 0.1", "max_drift = 0.3"]),
     ("orbit", "factor", ["max_drift = 0.1", "max_drift = 0.1, factor = 0.9"]),
@@ -26,6 +26,21 @@ const PAIRS: [(&str, &str, [&str; 2]); 17] = [
     ("kl", "strength", ["strength = 1.0", "strength = 2.0"]),
     ("kl", "temperature", ["strength = 1.0", "strength = 1.0, temperature = 2.0"]),
     ("kl", "at", ["strength = 1.0", "strength = 1.0, at = \"all\""]),
+    ("lwf", "strength", ["strength = 1.0", "strength = 2.0"]),
+    ("lwf", "temperature", ["temperature = 1.0", "temperature = 2.0"]),
+    ("ewc", "strength", ["strength = 1.0", "strength = 2.0"]),
+    ("ewc", "decay", ["strength = 1.0", "strength = 1.0, decay = 0.5"]),
+    ("ewc", "importance", ["strength = 1.0", "strength = 1.0, importance = \"importance\""]),
+    ("mas", "strength", ["strength = 1.0", "strength = 2.0"]),
+    ("mas", "mix", ["strength = 1.0", "strength = 1.0, mix = 0.9"]),
+    ("si", "strength", ["strength = 0.1", "strength = 0.2"]),
+    ("si", "damping", ["strength = 0.1", "strength = 0.1, damping = 0.1"]),
+    ("o_lora", "strength", ["strength = 0.1", "strength = 0.2"]),
+    ("o_lora", "l2", ["strength = 0.1", "strength = 0.1, l2 = 0.1"]),
+    ("freeze", "layers", ["layers = 0", "layers = 1"]),
+    ("freeze", "embeddings", ["layers = 1", "layers = 1, embeddings = false"]),
+    ("freeze", "from_stage", ["layers = 1", "layers = 1, from_stage = 3"]),
+    ("half", "seed", ["seed = 1", "seed = 9"]),
 ];
 
 #[test]
@@ -89,6 +104,19 @@ fn options_out_of_range_are_refused() {
         ("decay = { strength = inf }", "strength must be 0 or above, got inf"),
         ("kl = { strength = nan }", "strength must be 0 or above, got NaN"),
         ("kl = { strength = 1.0, temperature = 0.0 }", "temperature must be above 0, got 0"),
+        ("lwf = { strength = -1.0 }", "strength must be 0 or above, got -1"),
+        ("lwf = { temperature = 0.0 }", "temperature must be above 0, got 0"),
+        ("ewc = { strength = -1.0 }", "strength must be 0 or above, got -1"),
+        ("ewc = { strength = 1.0, decay = 1.5 }", "decay must be from 0 to 1, got 1.5"),
+        ("mas = { strength = inf }", "strength must be 0 or above, got inf"),
+        ("mas = { strength = 1.0, mix = -0.1 }", "mix must be from 0 to 1, got -0.1"),
+        ("si = { strength = nan }", "strength must be 0 or above, got NaN"),
+        ("si = { strength = 1.0, damping = 0.0 }", "damping must be above 0, got 0"),
+        ("o_lora = { strength = -1.0 }", "strength must be 0 or above, got -1"),
+        ("o_lora = { l2 = nan }", "l2 must be 0 or above, got NaN"),
+        ("o_lora = {}", "o_lora needs LoRA factors: no parameter's name ends in .lora.a"),
+        ("freeze = { layers = 2 }", "no parameter is selected by layers = 2 and embeddings = true"),
+        ("half = {}", "half needs matrices in layers, and no parameter's name is of one"),
     ];
     for (config, message) in refusals {
         assert_eq!(refusal(config), message, "{config}");

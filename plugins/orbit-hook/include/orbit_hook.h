@@ -44,10 +44,10 @@
 // The gradient of this step's loss. Exists, and is writable, in `gradients` only.
 #define ORBIT_GRADIENTS 1
 
-// The weights at the start of the run. Never writable.
+// The weights at the start of the stage, or of the whole run if it keeps those of the base model. Never writable.
 #define ORBIT_ORIGIN 2
 
-// A vector of the hook's own, zero at first, saved with the run. Always writable.
+// A vector of the hook's own, zero at first, kept from one stage to the next, saved with the run. Always writable.
 #define ORBIT_SLOT 3
 
 // All parameters.
@@ -73,6 +73,12 @@
 
 // `Plugin::finish` is to be called.
 #define ORBIT_FINISH_PHASE 16
+
+// `Space::read` is to have the diagonal of the empirical Fisher information in `finish`, under the name `fisher`.
+#define ORBIT_FISHER_PHASE 32
+
+// `Space::read` is to have the sensitivity of the outputs in `finish`, under the name `sensitivity`.
+#define ORBIT_SENSITIVITY_PHASE 64
 
 // A hook that the plugin has made. Only the plugin knows what is in it.
 typedef struct OrbitInstance OrbitInstance;
@@ -178,7 +184,8 @@ typedef struct OrbitSpace {
                      struct OrbitVector x,
                      const struct OrbitVector *y,
                      const struct OrbitAnswer *error);
-  // Fills a slot from a safetensors file with a tensor for every covered parameter by its name.
+  // Fills a slot from a safetensors file with a tensor for every covered parameter by its name; or, in `finish`, from the
+  // host's estimate `fisher` or `sensitivity`, if the hook's phases ask for it.
   OrbitStatus (*read)(const struct OrbitSpace *space,
                       struct OrbitVector slot,
                       struct OrbitBytes file,
@@ -203,9 +210,9 @@ typedef struct OrbitStep {
   uint32_t size;
   // The interface's version.
   uint32_t version;
-  // This step's number; the first is 1.
+  // This step's number within its stage; the first of every stage is 1.
   uint64_t number;
-  // How many steps the run will take.
+  // How many steps the stage will take.
   uint64_t total;
   // The learning rate of this step.
   double learning_rate;
@@ -305,9 +312,11 @@ typedef struct OrbitPlugin {
                         const struct OrbitAnswer *error);
   // Frees an instance.
   void (*destroy)(struct OrbitInstance *instance_plugin_owned);
-  // The phases in which the hook acts, as a sum of the constants; the host never calls another. Asked once.
+  // The phases in which the hook acts and the estimates it asks for, as a sum of the constants; the host never calls another
+  // phase. Asked once.
   uint32_t (*phases)(const struct OrbitInstance *instance);
-  // Before step 1, when the weights are the origin. May be null.
+  // Before step 1 of every stage: one instance goes through all stages of a run, and keeps its slots. The weights are the
+  // origin, unless the run keeps the weights of the base model as the origin of all stages. May be null.
   OrbitStatus (*attach)(struct OrbitInstance *instance,
                         const struct OrbitSpace *space,
                         const struct OrbitAnswer *error);
@@ -331,7 +340,7 @@ typedef struct OrbitPlugin {
                          const struct OrbitStep *step,
                          const struct OrbitSpace *space,
                          const struct OrbitAnswer *error);
-  // After the last step. May be null.
+  // After the last step of every stage. May be null.
   OrbitStatus (*finish)(struct OrbitInstance *instance,
                         const struct OrbitSpace *space,
                         const struct OrbitAnswer *error);

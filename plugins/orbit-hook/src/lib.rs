@@ -8,8 +8,8 @@
 //! One training step, and where a hook can act in it:
 //!
 //! ```text
-//! start   Origin := Weights; attach(h) for h in hooks
-//! step  1 batch = next                          None ends the run: finish(h) for h in hooks
+//! stage   Origin := Weights; attach(h) for h in hooks
+//! step  1 batch = next                          None ends the stage: finish(h) for h in hooks
 //!       2 plan  = forward(h) for h              what to tap
 //!       3 for each micro-batch: loss = cross entropy + Σ terms of loss(h); backward
 //!       4 loss and gradient norm finite?        else an error, before any update
@@ -17,6 +17,8 @@
 //!       6 optimizer step
 //!       7 weights(h) for h                      Weights and Slots are writable; Gradients are gone
 //! ```
+//!
+//! A run has one stage or several, such as a sequence of tasks; its hooks live through all of them.
 //!
 //! Hooks run in the order of the config, in every phase. Which parameters a hook sees (`only`) and on which steps it runs
 //! (`every`) are fields of the config entry that the host applies; a hook never deals with either.
@@ -59,7 +61,7 @@ pub mod testing;
 
 pub use error::{Error, ErrorKind, Result};
 pub use handles::Handles;
-pub use hook::{Hook, Phases, Step};
+pub use hook::{FISHER, Hook, Phases, SENSITIVITY, Step};
 pub use pass::{ForwardPlan, Pass, Positions, Reference, Site, Value};
 pub use space::{Param, ParamKind, Space, Vector, Whole, check_entries, check_factor};
 pub use state::{Entry, State};

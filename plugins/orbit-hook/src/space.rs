@@ -35,7 +35,9 @@ pub trait Space {
     /// dst ← dst + a · x, or dst + a · x ∘ y (entrywise) when `y` is given.
     fn fma(&mut self, dst: Vector, a: f32, x: Vector, y: Option<Vector>) -> Result<()>;
 
-    /// Fills `slot` from a safetensors file that holds a tensor for every covered parameter by its name.
+    /// Fills `slot` from a safetensors file that holds a tensor for every covered parameter by its name; or, in `finish`, from
+    /// the host's estimate of that name, [`FISHER`](crate::FISHER) or [`SENSITIVITY`](crate::SENSITIVITY), if the hook's
+    /// phases ask for it.
     fn read(&mut self, slot: Vector, file: &str) -> Result<()>;
 
     /// Gives `f` every covered parameter's entries on the host, and takes back what it wrote if the vector is writable.
@@ -101,9 +103,10 @@ pub enum Vector {
     Weights,
     /// The gradient of this step's loss. Exists, and is writable, in `gradients` only.
     Gradients,
-    /// The weights at the start of the run. Never writable.
+    /// The weights at the start of the stage, or of the whole run if it keeps those of the base model. Never writable.
     Origin,
-    /// A vector of the hook's own, zero at first, saved with the run. Always writable. Slots of different hooks are apart.
+    /// A vector of the hook's own, zero at first, kept from one stage to the next, saved with the run. Always writable. Slots of
+    /// different hooks are apart.
     Slot(u8),
     /// One parameter's part of a vector; see [`Vector::at`].
     Part(Whole, usize),

@@ -8,8 +8,8 @@ use orbit_hook::abi::table::Plugin;
 use orbit_hook::abi::{Export, ForeignHook, Refused, plugin, table};
 use orbit_hook::testing::{HostPass, HostSpace, ToyRun, check};
 use orbit_hook::{
-    Entry, ErrorKind, ForwardPlan, Hook, Param, ParamKind, Pass, Phases, Positions, Result, Site, Space, State, Step,
-    Value, Vector::*,
+    Entry, ErrorKind, FISHER, ForwardPlan, Hook, Param, ParamKind, Pass, Phases, Positions, Result, SENSITIVITY, Site,
+    Space, State, Step, Value, Vector::*,
 };
 use proptest::prelude::*;
 use schemars::JsonSchema;
@@ -31,7 +31,8 @@ impl Hook for Everything {
         "everything"
     }
     fn phases(&self) -> Phases {
-        Phases::FORWARD | Phases::LOSS | Phases::GRADIENTS | Phases::WEIGHTS | Phases::FINISH
+        let phases = Phases::FORWARD | Phases::LOSS | Phases::GRADIENTS | Phases::WEIGHTS | Phases::FINISH;
+        phases | Phases::FISHER | Phases::SENSITIVITY
     }
     fn attach(&mut self, space: &mut dyn Space) -> Result<()> {
         space.copy(Slot(3), Weights)
@@ -77,6 +78,8 @@ impl Hook for Everything {
         Ok(())
     }
     fn finish(&mut self, space: &mut dyn Space) -> Result<()> {
+        space.read(Slot(4), FISHER)?;
+        space.read(Slot(5), SENSITIVITY)?;
         space.lerp(Weights, Slot(3), 0.5)
     }
     fn save(&self, state: &mut State) -> Result<()> {

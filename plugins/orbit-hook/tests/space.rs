@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use orbit_hook::abi::table;
 use orbit_hook::testing::HostSpace;
-use orbit_hook::{ErrorKind, Param, ParamKind, Phases, Space, Vector, Vector::*};
+use orbit_hook::{ErrorKind, FISHER, Param, ParamKind, Phases, SENSITIVITY, Space, Vector, Vector::*};
 use proptest::prelude::*;
 
 /// Numbers of all sizes that occur in a network, with both zeros and subnormals.
@@ -241,11 +242,47 @@ fn visit_gives_entries_and_takes_them_back_where_it_may() {
 #[test]
 fn read_fills_a_slot_from_a_file_put_there() {
     let mut space = with_new_rows();
-    assert_eq!(space.read(Slot(0), "fisher").unwrap_err().kind(), ErrorKind::Unsupported);
-    space.insert_file("fisher", vec![vec![1.0, 0.5], vec![2.0]]).unwrap();
-    assert_eq!(space.read(Weights, "fisher").unwrap_err().kind(), ErrorKind::Unsupported);
-    space.read(Slot(0), "fisher").unwrap();
+    assert_eq!(space.read(Slot(0), "a file").unwrap_err().kind(), ErrorKind::Unsupported);
+    space.insert_file("a file", vec![vec![1.0, 0.5], vec![2.0]]).unwrap();
+    assert_eq!(space.read(Weights, "a file").unwrap_err().kind(), ErrorKind::Unsupported);
+    space.read(Slot(0), "a file").unwrap();
     assert_eq!(space.dot(Slot(0), Slot(0)).unwrap(), 5.25);
+}
+
+#[test]
+fn an_estimate_is_there_in_finish_alone() {
+    let mut space = with_new_rows();
+    space.insert_estimate(Phases::FISHER, vec![vec![1.0, 0.5], vec![2.0]]).unwrap();
+    let error = space.read(Slot(0), FISHER).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Phase);
+    assert!(error.to_string().starts_with("there is no estimate \"fisher\" here: hooks whose phases ask for it"));
+    space.begin(Phases::FINISH);
+    space.read(Slot(0), FISHER).unwrap();
+    assert_eq!(space.dot(Slot(0), Slot(0)).unwrap(), 5.25);
+    assert_eq!(space.read(Slot(0), SENSITIVITY).unwrap_err().kind(), ErrorKind::Phase);
+    let error = space.insert_estimate(Phases::FINISH, vec![vec![1.0, 0.5], vec![2.0]]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unknown);
+}
+
+#[test]
+fn a_stage_begins_where_the_last_one_ended() {
+    let mut space = with_new_rows();
+    space.copy(Slot(0), Weights).unwrap();
+    space.begin_stage();
+    assert_eq!(space.start(), [vec![2.0, 4.0], vec![6.0]]);
+    assert_eq!(space.distance(Slot(0), Origin).unwrap(), 0.0, "slots are kept");
+    assert_eq!(space.scale(Weights, 2.0).unwrap_err().kind(), ErrorKind::Phase, "it is attach");
+}
+
+#[test]
+fn phases_and_estimates_are_bits_of_one_number() {
+    let asked = Phases::GRADIENTS | Phases::FINISH | Phases::FISHER | Phases::SENSITIVITY;
+    assert_eq!(asked.bits(), 4 + 16 + 32 + 64);
+    assert_eq!(Phases::from_bits(asked.bits()), Some(asked));
+    assert_eq!(asked.names().collect::<Vec<_>>(), ["gradients", "finish", FISHER, SENSITIVITY]);
+    assert_eq!(Phases::from_bits(128), None);
+    let constants = [table::FISHER_PHASE, table::SENSITIVITY_PHASE].map(Phases::from_bits);
+    assert_eq!(constants, [Some(Phases::FISHER), Some(Phases::SENSITIVITY)]);
 }
 
 #[test]

@@ -59,12 +59,25 @@ pub(super) fn parts(run: &RunFile, model: &DecoderConfig, codes_per_level: &[usi
             Use::Ema(_) => ("ema", all),
             // Logits of the original and of the model, and their gradient; the original's weights are the origin's.
             Use::Kl(kl) => ("kl", 3 * F32 * vocabulary * if kl.at == At::All { batch.tokens() } else { batch.answers }),
+            Use::Lwf(_) => ("lwf", 3 * F32 * vocabulary * batch.tokens()),
+            Use::Ewc(_) => ("ewc", 2 * all),
+            Use::Mas(_) => ("mas", 2 * all),
+            Use::Si(_) => ("si", 5 * all),
+            Use::Freeze(freeze) => ("freeze", bottom(model, freeze.layers, freeze.embeddings)),
+            Use::Half(_) => ("half", base / 2),
             _ => continue,
         };
         parts.push((format!("hook {position}, {name}"), bytes));
     }
     parts.push(("activations".to_owned(), activations(model, &batch, vocabulary)));
     parts
+}
+
+/// The bottom layers, with or without the embedding.
+fn bottom(model: &DecoderConfig, layers: usize, embeddings: bool) -> usize {
+    let embedding = model.vocab_size * model.hidden_size;
+    let layer = model.parameter_count().saturating_sub(embedding) / model.num_hidden_layers.max(1);
+    F32 * (layer * layers.min(model.num_hidden_layers) + if embeddings { embedding } else { 0 })
 }
 
 /// What the forward pass keeps for the backward pass: in each layer the inputs of every product and norm and the attention

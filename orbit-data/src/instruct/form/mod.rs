@@ -43,18 +43,18 @@ pub enum TaskForm {
 
 /// What a file holds.
 #[derive(Debug, Default)]
-pub(super) struct Part {
-    pub(super) instances: Vec<Instance>,
+pub(crate) struct Part {
+    pub(crate) instances: Vec<Instance>,
     /// The labels that the file itself names.
-    pub(super) labels: Option<Vec<String>>,
+    pub(crate) labels: Option<Vec<String>>,
 }
 
 /// What a task's config says about its rows.
 #[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
-    pub(super) instruction: Option<&'a str>,
-    pub(super) choices: Option<&'a [String]>,
-    pub(super) on_bad_row: OnBadRow,
+pub(crate) struct Given<'a> {
+    pub(crate) instruction: Option<&'a str>,
+    pub(crate) choices: Option<&'a [String]>,
+    pub(crate) on_bad_row: OnBadRow,
 }
 
 impl TaskForm {
@@ -79,7 +79,7 @@ impl TaskForm {
         })
     }
 
-    pub(super) fn read(self, path: &Path, given: Given<'_>, report: &mut ReadReport) -> Result<Part> {
+    pub(crate) fn read(self, path: &Path, given: Given<'_>, report: &mut ReadReport) -> Result<Part> {
         let part = match self {
             Self::Jsonl => jsonl::read(path, given, report),
             Self::SuperNi => superni::read(path, given, report),

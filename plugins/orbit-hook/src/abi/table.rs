@@ -77,9 +77,9 @@ pub struct Vector {
 pub const WEIGHTS: u32 = 0;
 /// The gradient of this step's loss. Exists, and is writable, in `gradients` only.
 pub const GRADIENTS: u32 = 1;
-/// The weights at the start of the run. Never writable.
+/// The weights at the start of the stage, or of the whole run if it keeps those of the base model. Never writable.
 pub const ORIGIN: u32 = 2;
-/// A vector of the hook's own, zero at first, saved with the run. Always writable.
+/// A vector of the hook's own, zero at first, kept from one stage to the next, saved with the run. Always writable.
 pub const SLOT: u32 = 3;
 /// All parameters.
 pub const WHOLE: u64 = u64::MAX;
@@ -106,9 +106,9 @@ pub struct Step {
     pub size: u32,
     /// The interface's version.
     pub version: u32,
-    /// This step's number; the first is 1.
+    /// This step's number within its stage; the first of every stage is 1.
     pub number: u64,
-    /// How many steps the run will take.
+    /// How many steps the stage will take.
     pub total: u64,
     /// The learning rate of this step.
     pub learning_rate: f64,
@@ -177,7 +177,8 @@ pub struct Space {
         y: *const Vector,
         error: *const Answer,
     ) -> Status,
-    /// Fills a slot from a safetensors file with a tensor for every covered parameter by its name.
+    /// Fills a slot from a safetensors file with a tensor for every covered parameter by its name; or, in `finish`, from the
+    /// host's estimate `fisher` or `sensitivity`, if the hook's phases ask for it.
     pub read: unsafe extern "C" fn(space: *const Space, slot: Vector, file: Bytes, error: *const Answer) -> Status,
     /// Calls `visitor` with every covered parameter's entries on the host, and takes back what it wrote if the vector is
     /// writable. The visitor must not use the space.
@@ -280,6 +281,10 @@ pub const GRADIENTS_PHASE: u32 = 4;
 pub const WEIGHTS_PHASE: u32 = 8;
 /// `Plugin::finish` is to be called.
 pub const FINISH_PHASE: u32 = 16;
+/// `Space::read` is to have the diagonal of the empirical Fisher information in `finish`, under the name `fisher`.
+pub const FISHER_PHASE: u32 = 32;
+/// `Space::read` is to have the sensitivity of the outputs in `finish`, under the name `sensitivity`.
+pub const SENSITIVITY_PHASE: u32 = 64;
 
 /// A hook that the plugin has made. Only the plugin knows what is in it.
 #[derive(Debug)]
@@ -308,9 +313,11 @@ pub struct Plugin {
         unsafe extern "C" fn(config: Bytes, instance_plugin_owned: *mut *mut Instance, error: *const Answer) -> Status,
     /// Frees an instance.
     pub destroy: unsafe extern "C" fn(instance_plugin_owned: *mut Instance),
-    /// The phases in which the hook acts, as a sum of the constants; the host never calls another. Asked once.
+    /// The phases in which the hook acts and the estimates it asks for, as a sum of the constants; the host never calls another
+    /// phase. Asked once.
     pub phases: unsafe extern "C" fn(instance: *const Instance) -> u32,
-    /// Before step 1, when the weights are the origin. May be null.
+    /// Before step 1 of every stage: one instance goes through all stages of a run, and keeps its slots. The weights are the
+    /// origin, unless the run keeps the weights of the base model as the origin of all stages. May be null.
     pub attach:
         Option<unsafe extern "C" fn(instance: *mut Instance, space: *const Space, error: *const Answer) -> Status>,
     /// Before a forward pass. May be null.
@@ -349,7 +356,7 @@ pub struct Plugin {
             error: *const Answer,
         ) -> Status,
     >,
-    /// After the last step. May be null.
+    /// After the last step of every stage. May be null.
     pub finish:
         Option<unsafe extern "C" fn(instance: *mut Instance, space: *const Space, error: *const Answer) -> Status>,
     /// Gives what must survive a restart, in a form of the plugin's own. May be null: nothing.

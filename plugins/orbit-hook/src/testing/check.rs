@@ -1,27 +1,29 @@
 use crate::testing::run::{gradients, pass};
 use crate::testing::{HostSpace, ToyRun};
-use crate::{Error, ForwardPlan, Hook, Param, ParamKind, Phases, Result, Step};
+use crate::{Error, ErrorKind, ForwardPlan, Hook, Param, ParamKind, Phases, Result, Step};
 
 /// Makes a hook from its config; every call gives the same.
 type Make<'a> = &'a dyn Fn() -> Box<dyn Hook>;
 
-/// How many steps a checked run takes; half of them before the restart.
+/// How many steps a stage of a checked run takes; half of them before the restart.
 const STEPS: u64 = 8;
 
 /// One of [`CHECKS`].
 pub type Check = fn(&dyn Fn() -> Box<dyn Hook>) -> Result<()>;
 
 /// What [`check`] goes through, in order and by name, for those who want to know of each how it went.
-pub const CHECKS: [(&str, Check); 9] = [
+pub const CHECKS: [(&str, Check); 11] = [
     ("its name", is_named),
     ("its phases", keeps_to_its_phases),
     ("the same run twice", repeats),
-    ("a restart half way", resumes),
-    ("no parameters", |make| whole_run(make, Vec::new()).map(drop)),
-    ("parameters without entries", |make| whole_run(make, without_entries()).map(drop)),
-    ("new parameters only", |make| whole_run(make, vec![param("rows", &[4, 2], ParamKind::New)]).map(drop)),
-    ("an origin of zeros", |make| whole_run(make, vec![param("zeros", &[3], ParamKind::Base)]).map(drop)),
-    ("base and new parameters", |make| whole_run(make, mixed()).map(drop)),
+    ("a restart half way", |make| resumes(make, 1)),
+    ("a second stage", |make| same(&stages(make, mixed(), 2)?, &stages(make, mixed(), 2)?, CHANGES)),
+    ("a restart in a second stage", |make| resumes(make, 2)),
+    ("no parameters", |make| runs_or_refuses(make, Vec::new())),
+    ("parameters without entries", |make| runs_or_refuses(make, without_entries())),
+    ("new parameters only", |make| runs_or_refuses(make, vec![param("rows", &[4, 2], ParamKind::New)])),
+    ("an origin of zeros", |make| runs_or_refuses(make, vec![param("zeros", &[3], ParamKind::Base)])),
+    ("base and new parameters", |make| stages(make, mixed(), 1).map(drop)),
 ];
 
 /// What every hook must be able to do, whatever it is for, on the [`ToyRun`].
@@ -30,7 +32,10 @@ pub const CHECKS: [(&str, Check); 9] = [
 /// - It acts only in the phases it names: a method of another phase leaves everything as it was.
 /// - Twice the same run gives the same bits.
 /// - A run that is stopped half way, saved, and taken up by a fresh hook gives the same bits as one that is not.
-/// - No parameters, parameters without entries, nothing but new parameters, exact zeros: nothing of this is an error.
+/// - The same holds of a run that goes through a second stage, and is stopped half way through that.
+/// - No parameters, parameters without entries, nothing but new parameters, exact zeros: nothing of this is an error, unless the
+///   hook is for certain parameters and `attach` refuses others with an error of kind [`ErrorKind::Config`]. It must not refuse
+///   those of a small decoder with LoRA factors.
 /// - It writes no vector where it is read-only: [`HostSpace`] answers that with an error, which fails whichever check ran.
 ///
 /// `make` should choose options with which the hook does something in 8 steps near weights of size 1. The error says which
@@ -90,16 +95,29 @@ fn acts(make: Make<'_>, phase: Phases) -> Result<bool> {
 }
 
 fn repeats(make: Make<'_>) -> Result<()> {
-    same(&whole_run(make, mixed())?, &whole_run(make, mixed())?, CHANGES)
+    same(&stages(make, mixed(), 1)?, &stages(make, mixed(), 1)?, CHANGES)
 }
 
-fn resumes(make: Make<'_>) -> Result<()> {
+/// A run that is taken up by a fresh hook half way through its last stage.
+fn resumes(make: Make<'_>, stages_in_all: u64) -> Result<()> {
     let mut run = ToyRun::start(vec![make()], space(mixed())?, STEPS)?;
+    for _ in 1..stages_in_all {
+        run.steps(STEPS)?;
+        run.finish()?;
+        run.next_stage()?;
+    }
     run.steps(STEPS / 2)?;
     let mut run = run.resume(vec![make()])?;
     run.steps(STEPS - STEPS / 2)?;
     run.finish()?;
-    same(&run, &whole_run(make, mixed())?, FORGETS)
+    same(&run, &stages(make, mixed(), stages_in_all)?, FORGETS)
+}
+
+fn runs_or_refuses(make: Make<'_>, params: Vec<Param>) -> Result<()> {
+    match ToyRun::start(vec![make()], space(params.clone())?, STEPS) {
+        Err(error) if error.kind() == ErrorKind::Config => Ok(()),
+        _ => stages(make, params, 1).map(drop),
+    }
 }
 
 /// Why two runs may differ, and what to do about it.
@@ -108,10 +126,16 @@ const CHANGES: &str =
 const FORGETS: &str =
     "what the hook remembers from one step to the next must go through save and load, or be in a slot";
 
-fn whole_run(make: Make<'_>, params: Vec<Param>) -> Result<ToyRun> {
+/// A whole run of so many stages, one or more.
+fn stages(make: Make<'_>, params: Vec<Param>, count: u64) -> Result<ToyRun> {
     let mut run = ToyRun::start(vec![make()], space(params)?, STEPS)?;
-    run.steps(STEPS)?;
-    run.finish()?;
+    for stage in 1..=count {
+        run.steps(STEPS)?;
+        run.finish()?;
+        if stage < count {
+            run.next_stage()?;
+        }
+    }
     Ok(run)
 }
 
@@ -125,12 +149,20 @@ fn without_entries() -> Vec<Param> {
     vec![param("a", &[0], ParamKind::Base), param("b", &[2, 0], ParamKind::New)]
 }
 
+/// Those of a small decoder with LoRA factors, for hooks that go by names.
 fn mixed() -> Vec<Param> {
+    let layer = |name: &str| format!("model.layers.0.{name}");
     vec![
-        param("embedding", &[4, 3], ParamKind::Base),
+        param("model.embed_tokens.weight", &[4, 3], ParamKind::Base),
         param("zeros", &[2], ParamKind::Base),
-        param("norm", &[3], ParamKind::Base),
+        param("model.norm.weight", &[3], ParamKind::Base),
         param("rows", &[2, 3], ParamKind::New),
+        param(&layer("self_attn.q_proj.weight"), &[2, 3], ParamKind::Base),
+        param(&layer("self_attn.o_proj.weight"), &[3, 2], ParamKind::Base),
+        param(&layer("mlp.up_proj.weight"), &[4, 3], ParamKind::Base),
+        param(&layer("mlp.down_proj.weight"), &[3, 4], ParamKind::Base),
+        param(&layer("mlp.down_proj.weight.lora.b"), &[3, 1], ParamKind::New),
+        param(&layer("mlp.down_proj.weight.lora.a"), &[1, 4], ParamKind::New),
     ]
 }
 
@@ -161,6 +193,7 @@ mod tests {
     struct Counting {
         fault: &'static str,
         count: u64,
+        stages: u64,
     }
 
     impl Hook for Counting {
@@ -170,10 +203,20 @@ mod tests {
         fn phases(&self) -> Phases {
             if self.fault == "undeclared" { Phases::NONE } else { Phases::WEIGHTS }
         }
+        fn attach(&mut self, space: &mut dyn Space) -> Result<()> {
+            self.stages += 1;
+            let refuses = match self.fault {
+                "picky" => !space.params().iter().any(|param| param.name.contains("layers")),
+                "refuses all" => true,
+                _ => false,
+            };
+            if refuses { Err(Error::config("not for these parameters")) } else { Ok(()) }
+        }
         fn weights(&mut self, _: &Step, space: &mut dyn Space) -> Result<()> {
             self.count += 1;
             space.fma(Weights, self.count as f32, Weights, None)?;
             match self.fault {
+                "forgets stages" => space.fma(Weights, self.stages as f32, Weights, None),
                 "writes origin" => space.copy(Origin, Weights),
                 "writes gradients" => space.scale(Gradients, 0.5),
                 "needs an origin" => space.copy(Weights.at(3), Origin.at(3)),
@@ -193,7 +236,7 @@ mod tests {
     }
 
     fn fails(fault: &'static str) -> Error {
-        check(&|| Box::new(Counting { fault, count: 0 })).unwrap_err()
+        check(&|| Box::new(Counting { fault, ..Counting::default() })).unwrap_err()
     }
 
     #[test]
@@ -202,11 +245,20 @@ mod tests {
     }
 
     #[test]
+    fn a_hook_may_refuse_parameters_that_it_is_not_for() {
+        check(&|| Box::new(Counting { fault: "picky", ..Counting::default() })).unwrap();
+        let error = fails("refuses all");
+        assert_eq!(error.to_string(), "its phases: not for these parameters");
+    }
+
+    #[test]
     fn every_fault_is_found() {
         assert_eq!(fails("nameless").to_string(), "its name: the name is empty");
         assert_eq!(fails("undeclared").to_string(), "its phases: it acts in weights but phases() does not name it");
         let forgets = fails("forgets").to_string();
         assert!(forgets.starts_with("a restart half way: weights, slots or logged numbers differ"), "{forgets}");
+        let forgets = fails("forgets stages").to_string();
+        assert!(forgets.starts_with("a restart in a second stage: weights, slots or logged"), "{forgets}");
         assert_eq!(fails("writes origin").kind(), ErrorKind::Phase);
         assert_eq!(fails("writes gradients").kind(), ErrorKind::Phase);
         assert_eq!(
@@ -220,7 +272,7 @@ mod tests {
         let made = std::cell::Cell::new(0);
         let make = || -> Box<dyn Hook> {
             made.set(made.get() + 1);
-            Box::new(Counting { fault: "", count: made.get() })
+            Box::new(Counting { count: made.get(), ..Counting::default() })
         };
         assert!(check(&make).unwrap_err().to_string().starts_with("the same run twice"));
     }

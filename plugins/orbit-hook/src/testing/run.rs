@@ -7,7 +7,8 @@ const LEARNING_RATE: f32 = 0.1;
 /// A training run small enough to read: gradient descent that pulls every entry towards a fixed target in -0.5 to 0.5.
 ///
 /// Hooks are called as a host calls them: in list order, in the phases they name. Loss terms are recorded but not
-/// differentiated; the logits they see are the weights, two to a row, beside those of the start.
+/// differentiated; the logits they see are the weights, two to a row, beside those of the stage's start. The one training
+/// example gives the estimates: the gradient's squares and its absolute values.
 ///
 /// ```
 /// # use orbit_hook::{Hook, Phases, Result, Space, Step, Vector::*};
@@ -51,10 +52,21 @@ impl ToyRun {
         (0..count).try_for_each(|_| self.step())
     }
 
-    /// Ends the run.
+    /// Ends the stage, and the run if no other stage is begun.
     pub fn finish(&mut self) -> Result<()> {
+        let gradients = gradients(self.space.weights());
         self.space.begin(Phases::FINISH);
-        self.each(Some(Phases::FINISH), |hook, space| hook.finish(space))
+        self.each(Some(Phases::FINISH), |hook, space| {
+            estimate(hook.phases(), &gradients, space)?;
+            hook.finish(space)
+        })
+    }
+
+    /// Begins another stage with the same hooks, whose origin is the weights as they are now. It has as many steps.
+    pub fn next_stage(&mut self) -> Result<()> {
+        self.number = 0;
+        self.space.begin_stage();
+        self.each(None, |hook, space| hook.attach(space))
     }
 
     /// What the hooks would save now.
@@ -117,6 +129,19 @@ impl ToyRun {
         }
         Ok(())
     }
+}
+
+/// Puts there what `phases` ask for, and nothing else.
+fn estimate(phases: Phases, gradients: &[Vec<f32>], space: &mut HostSpace) -> Result<()> {
+    space.clear_estimates();
+    let of = |f: fn(f32) -> f32| gradients.iter().map(|entries| entries.iter().map(|g| f(*g)).collect()).collect();
+    if phases.contains(Phases::FISHER) {
+        space.insert_estimate(Phases::FISHER, of(|g| g * g))?;
+    }
+    if phases.contains(Phases::SENSITIVITY) {
+        space.insert_estimate(Phases::SENSITIVITY, of(f32::abs))?;
+    }
+    Ok(())
 }
 
 /// A pass whose logits are the weights, two to a row; every other row is an answer.

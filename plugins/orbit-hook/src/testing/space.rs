@@ -35,6 +35,7 @@ pub struct HostSpace {
     origin: Entries,
     slots: BTreeMap<(usize, u8), Entries>,
     files: BTreeMap<String, Entries>,
+    estimates: BTreeMap<&'static str, Entries>,
     logged: Vec<(String, f64)>,
 }
 
@@ -52,6 +53,7 @@ impl HostSpace {
             origin: weights.clone(),
             slots: BTreeMap::new(),
             files: BTreeMap::new(),
+            estimates: BTreeMap::new(),
             logged: Vec::new(),
             params,
             weights,
@@ -105,6 +107,25 @@ impl HostSpace {
         Ok(())
     }
 
+    /// Puts an estimate where [`Space::read`] finds it in the phase finish: [`Phases::FISHER`] or [`Phases::SENSITIVITY`]. An
+    /// error if it is no estimate, or if the lengths do not fit.
+    pub fn insert_estimate(&mut self, estimate: Phases, entries: Vec<Vec<f32>>) -> Result<()> {
+        fits(&self.params, &entries)?;
+        let Some((_, name)) = Phases::ESTIMATES.into_iter().find(|(known, _)| *known == estimate) else {
+            return Err(Error::new(ErrorKind::Unknown, format!("{estimate:?} is not an estimate")));
+        };
+        self.estimates.insert(name, entries);
+        Ok(())
+    }
+
+    /// Makes the weights the origin, as at the start of a stage, and enters the `attach` phase. Estimates of the stage before
+    /// are gone.
+    pub fn begin_stage(&mut self) {
+        self.origin.clone_from(&self.weights);
+        self.estimates.clear();
+        self.begin(Phases::NONE);
+    }
+
     /// What hooks logged, in order.
     pub fn logged(&self) -> &[(String, f64)] {
         &self.logged
@@ -115,7 +136,12 @@ impl HostSpace {
         self.logged.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
     }
 
-    /// The space as it was before the first step, with the same files.
+    /// Forgets all estimates.
+    pub(super) fn clear_estimates(&mut self) {
+        self.estimates.clear();
+    }
+
+    /// The space as it was before the first step of the stage, with the same files.
     pub(super) fn restarted(&self) -> Result<Self> {
         let mut fresh = Self::new(self.params.clone(), self.origin.clone())?;
         fresh.files.clone_from(&self.files);
@@ -176,6 +202,20 @@ impl HostSpace {
             _ => return self.readable(v),
         };
         Err(Error::new(ErrorKind::Phase, refusal))
+    }
+
+    /// What [`Space::read`] finds under a name.
+    fn stored(&self, name: &str) -> Result<&Entries> {
+        if Phases::ESTIMATES.iter().any(|(_, known)| *known == name) {
+            let there = self.estimates.get(name).filter(|_| self.phase == Phases::FINISH);
+            let message = format!(
+                "there is no estimate \"{name}\" here: hooks whose phases ask for it have it in the phase finish, and in a test \
+                 insert_estimate puts it there"
+            );
+            return there.ok_or_else(|| Error::new(ErrorKind::Phase, message));
+        }
+        let message = format!("HostSpace has no file \"{name}\": insert_file puts one there");
+        self.files.get(name).ok_or_else(|| Error::new(ErrorKind::Unsupported, message))
     }
 
     /// The storage behind a vector; a slot comes into being here.
@@ -266,10 +306,7 @@ impl Space for HostSpace {
         if !matches!(slot.whole(), Whole::Slot(_)) {
             return Err(Error::new(ErrorKind::Unsupported, "a file can be read into a slot only"));
         }
-        let Some(entries) = self.files.get(file).cloned() else {
-            let message = format!("HostSpace has no file \"{file}\": insert_file puts one there");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        };
+        let entries = self.stored(file)?.clone();
         for i in self.covered(&[slot])? {
             self.entries(slot)[i].clone_from(&entries[i]);
         }

@@ -1,4 +1,7 @@
 //! A permutation of `0..n` that is evaluated entry by entry.
+//!
+//! Keys are three words, of which the first is a seed that its user chose. The last tells apart what permutes with the same
+//! seed: the loader takes it from 0 up, all others from `u64::MAX` down.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,22 +17,28 @@ const LEAST_HALF_BITS: u32 = 4;
 /// holds `n`, walked along its cycle until it lands below `n` (Black and Rogaway, *Ciphers with Arbitrary Finite Domains*,
 /// 2002). That square is at most `4 n` from `n = 64` on, so an entry costs up to four networks on average.
 #[derive(Debug, Clone)]
-pub(super) struct Permutation {
+pub(crate) struct Permutation {
     n: u64,
     half_bits: u32,
     keys: [u64; ROUNDS],
 }
 
+/// Last word of the keys of [`Replay`](crate::example::Replay).
+pub(crate) const REPLAY: u64 = u64::MAX;
+
+/// Last word of the keys of [`retained`](crate::instruct::retained).
+pub(crate) const RETAINED: u64 = u64::MAX - 1;
+
 impl Permutation {
     /// The permutation of `0..n` named by `key`.
-    pub(super) fn new(n: u64, key: [u64; 3]) -> Self {
+    pub(crate) fn new(n: u64, key: [u64; 3]) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let mut random = ChaCha8Rng::from_seed(seed(key));
         Self { n, half_bits: bits.div_ceil(2).max(LEAST_HALF_BITS), keys: std::array::from_fn(|_| random.next_u64()) }
     }
 
     /// Entry `index`, which must be below `n`: otherwise the walk may not end.
-    pub(super) fn at(&self, index: u64) -> u64 {
+    pub(crate) fn at(&self, index: u64) -> u64 {
         debug_assert!(index < self.n);
         let mut value = self.network(index);
         while value >= self.n {

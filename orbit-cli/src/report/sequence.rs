@@ -1,0 +1,157 @@
+//! What a sequence of tasks left behind: the value that `report.json` of such a run holds.
+
+use orbit_data::continual::{ItemScores, Scores};
+use orbit_data::text::Group;
+use serde::{Deserialize, Serialize};
+
+use super::{Drift, Interval, Machine, Point};
+
+/// Everything that a run over a sequence of tasks found out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SequenceReport {
+    /// Version of this schema; see [`SequenceReport::FORMAT`].
+    pub format: u32,
+    /// `sequence`, which tells it from the report of another kind of run.
+    pub kind: String,
+    /// What the run is called.
+    pub title: String,
+    /// The command line that made the report.
+    pub command: String,
+    /// Version of `orbit`.
+    pub version: String,
+    /// Source revision `orbit` was built from, when known.
+    pub commit: Option<String>,
+    /// When the command began, as RFC 3339.
+    pub started: String,
+    /// The computer.
+    pub machine: Machine,
+    /// Device the tensors were on.
+    pub device: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Digest of the weights before training.
+    pub model: String,
+    /// Digest of the resolved configuration.
+    pub config: String,
+    /// `decoder` or `encoder-decoder`.
+    pub architecture: String,
+    /// Parameters of the model.
+    pub parameters: u64,
+    /// Those that training changes.
+    pub trained_parameters: u64,
+    /// `shared`, `merged` or `per_task`, for a run with adapters.
+    pub adapters: Option<String>,
+    /// Names of the hooks in order; empty for plain fine-tuning.
+    pub hooks: Vec<String>,
+    /// The share of old examples in training.
+    pub replay_share: f64,
+    /// The tasks, in the order of their stages.
+    pub tasks: Vec<TaskColumn>,
+    /// General suites, which no stage trains.
+    pub suites: Vec<SuiteColumn>,
+    /// The stages, in order.
+    pub stages: Vec<Stage>,
+}
+
+/// A task's column of R: how it is scored, and its scores in `[0, 1]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TaskColumn {
+    /// Its name.
+    pub name: String,
+    /// `rouge_l`, `sari`, ...
+    pub metric: String,
+    /// The score of guessing, where it is known.
+    pub chance: Option<f64>,
+    /// Before training.
+    pub before: Option<TaskScore>,
+    /// After each stage; none where it was not measured.
+    pub after: Vec<Option<TaskScore>>,
+}
+
+/// A task's score with its 95% interval over items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TaskScore {
+    /// In `[0, 1]`.
+    pub value: f64,
+    /// Bootstrap 95% interval over items; for BLEU and SARI that of the mean over sentences, shifted to the corpus score.
+    pub ci: Option<Interval>,
+}
+
+/// A general suite, item by item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SuiteColumn {
+    /// Its name; for a suite of bias that was split, with the type behind a slash: `crows/religion`.
+    pub name: String,
+    /// In which it is reported.
+    pub group: Option<Group>,
+    /// `acc`, `acc_norm`, `pct_stereotype` or `perplexity`.
+    pub metric: String,
+    /// The score of somebody who knows nothing.
+    pub chance: f64,
+    /// 1 or 0 an item; for a perplexity the mean −log-likelihood of a token in each window, in nats.
+    pub items: ItemScores,
+}
+
+/// One stage: the training on one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stage {
+    /// Its task.
+    pub task: String,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Wall-clock seconds of training.
+    pub seconds: f64,
+    /// Tokens a second that were not padding, in training.
+    pub tokens_per_second: Option<f64>,
+    /// Distance from the stage's origin at its end; for adapters l2 is that of the weights they add up to.
+    pub drift: Drift,
+    /// How often hooks merged the weights with the origin.
+    pub merges: u64,
+    /// Hooks that changed something, with the number of steps.
+    pub acted: Vec<(String, u64)>,
+    /// KL(model before the sequence ‖ model now) on the answers of this task's test part, in nats a token.
+    pub divergence: Option<f64>,
+    /// The training loss over the steps, thinned.
+    pub history: Vec<Point>,
+}
+
+impl SequenceReport {
+    /// The schema that this build writes and reads.
+    pub(crate) const FORMAT: u32 = 1;
+
+    /// R of the tasks, as far as it was measured.
+    pub(crate) fn task_scores(&self) -> orbit_data::Result<Scores> {
+        let mut scores = Scores::of_tasks(self.tasks.iter().map(|task| task.name.clone()))?;
+        if let Some(before) =
+            self.tasks.iter().map(|task| Some(task.before.as_ref()?.value)).collect::<Option<Vec<_>>>()
+        {
+            scores.set_before(&before)?;
+        }
+        for (column, task) in self.tasks.iter().enumerate() {
+            for (stage, score) in task.after.iter().enumerate() {
+                if let Some(score) = score {
+                    scores.set(stage, column, score.value)?;
+                }
+            }
+        }
+        Ok(scores)
+    }
+}
+
+// Until the views are merged.
+impl SequenceReport {
+    pub(crate) fn save(&self, dir: &std::path::Path) -> anyhow::Result<()> {
+        Ok(std::fs::write(dir.join("report.json"), serde_json::to_vec_pretty(self)?)?)
+    }
+    pub(crate) fn text(&self) -> String {
+        let line = |task: &TaskColumn| {
+            format!(
+                "{}: {:?} -> {:?}\n",
+                task.name,
+                task.before.as_ref().map(|s| s.value),
+                task.after.iter().map(|s| s.as_ref().map(|s| s.value)).collect::<Vec<_>>()
+            )
+        };
+        self.tasks.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,250 @@
+//! A run over a sequence of tasks: a stage a task, everything measured after each.
+//!
+//! ```text
+//! DIR/run.toml               the run with every default spelled out and every path absolute
+//!     untouched.json         tasks and suites before training, item by item
+//!     stages/01-NAME/metrics.jsonl, checkpoints/     the stage's training
+//!                    end/                            what the next stage goes on from
+//!                    adapter/                        its adapter, as PEFT has it, for a run with adapters
+//!                    scores.json                     tasks and suites after it; written last
+//!     model/                 the result, for a run that has one: as a Hugging Face directory
+//!     report.json, report.html
+//! ```
+//!
+//! A stage whose `scores.json` is there is done. Stopped anywhere, the run goes on from the last checkpoint of the stage it
+//! was in.
+
+pub(crate) mod examples;
+mod record;
+mod stage;
+pub(crate) mod tasks;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use orbit_core::score::divergence;
+use orbit_core::{MicroBatch, Model};
+use orbit_data::instruct::{Limits, Prompts, Task, TaskSequence};
+use orbit_data::{Loader, Vocabulary};
+use orbit_models::Extension;
+use orbit_models::LanguageModel;
+use orbit_models::weights::Dtype;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::{Adapters, SequenceFile};
+use crate::language::{self, Suite};
+use crate::pipeline::Base;
+use crate::report::sequence::SequenceReport;
+use crate::usage::Usage;
+use crate::{machine, plugins, training};
+use examples::Replayed;
+use record::{Measured, StageRecord};
+use stage::{Course, Ended};
+use tasks::Examiner;
+
+const RUN_FILE: &str = "run.toml";
+const UNTOUCHED: &str = "untouched.json";
+const SCORES: &str = "scores.json";
+
+/// The tokens of prompts and answers that a comparison of distributions takes at a time.
+const COMPARED_AT_ONCE: usize = 4;
+
+/// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced, or
+/// extended by tasks behind its own.
+pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: bool) -> Result<()> {
+    let path = dir.join(RUN_FILE);
+    if path.exists() && extend {
+        check_extension(&SequenceFile::read(&path)?, run)?;
+    } else if path.exists() && !overwrite {
+        return Err(Usage::new(format!(
+            "{} has a run already: go on with `orbit resume`, add tasks behind its own with --extend, or give --overwrite",
+            dir.display()
+        ))
+        .into());
+    } else if path.exists() {
+        for name in ["stages", "model", UNTOUCHED, "generated.json", "plugins.json", "report.json", "report.html"] {
+            remove(&dir.join(name))?;
+        }
+    }
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    plugins::note(&run.hooks, dir)?;
+    fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
+}
+
+/// Checks that a run is another with tasks added behind, so that what the other has done still holds.
+fn check_extension(old: &SequenceFile, new: &SequenceFile) -> Result<()> {
+    let mut shorter = new.clone();
+    shorter.tasks.truncate(old.tasks.len());
+    if shorter == *old {
+        return Ok(());
+    }
+    Err(Usage::new("the run in the directory is not this one without its last tasks: only tasks can be added").into())
+}
+
+/// Trains and measures as `run`, whose paths are absolute, says; goes on where it was stopped. `None` when somebody stopped it
+/// again.
+pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<SequenceReport>> {
+    let started = machine::now();
+    let device = orbit_core::device(&run.device)?;
+    // All that can be wrong with the data is found before anything is trained.
+    let (tasks, reports) = TaskSequence::read(&run.tasks, Path::new(""))?;
+    for (task, report) in tasks.names().zip(&reports) {
+        if let Some(first) = &report.first {
+            tracing::warn!("task {task}: {} of {} rows were skipped; the first: {first}", report.skipped, report.rows);
+        }
+    }
+    let tasks = tasks.tasks();
+    let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?.unwrap_or_default();
+    let base = Base::open(&run.model.path, &device)?;
+    let vocabulary = base.vocabulary()?;
+    let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
+    let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
+    let examiner = Examiner {
+        prompts: &prompts,
+        vocabulary: &vocabulary,
+        longest: run.sequence.answer,
+        batch: run.evaluate.batch,
+        quiet,
+    };
+    let measuring = Measuring { run, tasks, suites: &suites, examiner, base: &base.model };
+    let before = measuring.before(dir)?;
+
+    let replayed = Replayed::new(run, &base.model, &vocabulary, dir)?;
+    let loaders = (0..tasks.len()).map(|stage| examples::loader(run, &prompts, tasks, stage, &replayed));
+    let loaders = loaders.collect::<Result<Vec<_>>>()?;
+    training::listen_for_stop()?;
+    let mut course = Course::new(run, &base.model, dir, quiet);
+    let mut records: Vec<StageRecord> = Vec::new();
+    for (stage, loader) in loaders.into_iter().enumerate() {
+        let folder = folder(run, dir, stage);
+        let scores = folder.join(SCORES);
+        if !scores.exists() {
+            fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+            let Some(ended) = course.train(stage, loader)? else { return Ok(None) };
+            let record = measuring.after(stage, &ended)?;
+            if stage + 1 == tasks.len() && run.sequence.adapters != Adapters::PerTask {
+                save_model(&ended, &base, &vocabulary, course.origin(), dir)?;
+            }
+            write_json(&scores, &record)?;
+            course.leave_behind(stage)?;
+        }
+        records.push(read_json(&scores)?);
+    }
+    let report = record::report(run, started, &base.model, &measuring, before, records)?;
+    report.save(dir)?;
+    Ok(Some(report))
+}
+
+/// The run of a run directory.
+pub(crate) fn read(dir: &Path) -> Result<SequenceFile> {
+    SequenceFile::read(&dir.join(RUN_FILE))
+}
+
+/// Whether a run directory is one of a sequence.
+pub(crate) fn is_one(dir: &Path) -> bool {
+    SequenceFile::is_one(&dir.join(RUN_FILE))
+}
+
+/// The folder of a stage.
+pub(crate) fn folder(run: &SequenceFile, dir: &Path, stage: usize) -> PathBuf {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let name: String = run.tasks[stage].name.chars().map(safe).collect();
+    dir.join("stages").join(format!("{:02}-{name}", stage + 1))
+}
+
+/// What is measured, on what.
+pub(crate) struct Measuring<'a> {
+    run: &'a SequenceFile,
+    tasks: &'a [Task],
+    suites: &'a [Suite],
+    examiner: Examiner<'a>,
+    /// The model before the run.
+    base: &'a LanguageModel,
+}
+
+impl Measuring<'_> {
+    /// Tasks and suites before training: measured once a run directory.
+    fn before(&self, dir: &Path) -> Result<Measured> {
+        let path = dir.join(UNTOUCHED);
+        let mut before: Measured = if path.exists() { read_json(&path)? } else { self.suites_of(self.base)? };
+        let missing = self.tasks.get(before.tasks.len()..).unwrap_or_default();
+        for task in missing {
+            before.tasks.push(Some(self.examiner.score(self.base, task, &[])?));
+        }
+        if !missing.is_empty() || !path.exists() {
+            write_json(&path, &before)?;
+        }
+        Ok(before)
+    }
+
+    /// Tasks and suites after a stage. An adapter for one task is measured on that task alone.
+    fn after(&self, stage: usize, ended: &Ended) -> Result<StageRecord> {
+        let alone = self.run.sequence.adapters == Adapters::PerTask;
+        let wanted = |task: usize| if alone { task == stage } else { task <= stage || self.run.evaluate.later_tasks };
+        let mut measured = if alone { Measured::default() } else { self.suites_of(&ended.model)? };
+        for (index, task) in self.tasks.iter().enumerate() {
+            let result = wanted(index).then(|| self.examiner.score(&ended.model, task, &[])).transpose()?;
+            measured.tasks.push(result);
+        }
+        let divergence = self.divergence(&self.tasks[stage], &ended.model)?;
+        Ok(ended.record.clone().with(measured, divergence))
+    }
+
+    fn suites_of(&self, model: &LanguageModel) -> Result<Measured> {
+        let Examiner { vocabulary, quiet, .. } = self.examiner;
+        let suites = match &self.run.evaluate.text {
+            Some(config) => language::measure(model, vocabulary, self.suites, config.batch_tokens, quiet)?,
+            None => Vec::new(),
+        };
+        Ok(Measured { suites, tasks: Vec::new() })
+    }
+
+    /// KL(before ‖ now) on the answers of the first test examples of a task.
+    fn divergence(&self, task: &Task, model: &LanguageModel) -> Result<Option<f64>> {
+        let count = self.run.evaluate.divergence.min(task.test.len());
+        if count == 0 {
+            return Ok(None);
+        }
+        let examples = self.examiner.prompts.examples(task, &task.test[..count])?.examples;
+        let loader = Loader::new(examples, count, COMPARED_AT_ONCE, 0)?;
+        let batches: Vec<MicroBatch> = loader.batch_at(0).into_iter().map(training::micro_batch).collect();
+        Ok(Some(divergence(self.base, model, &batches)?))
+    }
+}
+
+/// Writes the result beside its place and renames it. An adapter is merged in.
+fn save_model(ended: &Ended, base: &Base, vocabulary: &Vocabulary, origin: String, dir: &Path) -> Result<()> {
+    let (place, partial) = (dir.join("model"), dir.join("model.partial"));
+    remove(&place)?;
+    remove(&partial)?;
+    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
+    let about =
+        Extension { origin: Some(origin), base_vocabulary: base.model.base_vocabulary(), ..Extension::default() };
+    ended.merged()?.save(&partial, Dtype::F32, &about)?;
+    vocabulary.save(&partial)?;
+    base.chat.save(&partial)?;
+    fs::rename(&partial, &place).with_context(|| place.display().to_string())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = match path {
+        path if path.is_dir() => fs::remove_dir_all(path),
+        path if path.exists() => fs::remove_file(path),
+        _ => Ok(()),
+    };
+    removed.with_context(|| path.display().to_string())
+}
+
+/// Writes a file beside its place and renames it, so that one that is there is whole.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let partial = path.with_extension("partial");
+    fs::write(&partial, serde_json::to_vec(value)?).with_context(|| partial.display().to_string())?;
+    fs::rename(&partial, path).with_context(|| path.display().to_string())
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read(path).with_context(|| path.display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| path.display().to_string())
+}
