@@ -3,9 +3,12 @@
 use burn::tensor::Device;
 use orbit_core::hook::Hook;
 use orbit_core::{AdamW, Batches, Decay, Entry, Fit, MicroBatch, Schedule, available, device, host_weights};
+use orbit_models::Decoder;
 use orbit_regularizers::{Ema, Kl, L2Sp, Metric, Orbit};
 
-use crate::tiny::{Language, decoder_on, finish, flex, llama, log_softmax, micro_batch, relative_difference};
+use crate::bloom::bloom;
+use crate::encoder_decoder::{answer_logits, golden, t5};
+use crate::tiny::{Language, decoder_on, finish, flex, llama, log_softmax, micro_batch, relative_difference, values};
 
 /// The devices besides flex that are compiled in and in this machine.
 fn others() -> Vec<(&'static str, Device)> {
@@ -20,13 +23,20 @@ fn others() -> Vec<(&'static str, Device)> {
 #[test]
 fn logits_agree() {
     let tokens: Vec<u32> = (0..40).map(|i| i * 29 % 99).collect();
-    let scores = |device: &Device| -> Vec<f32> {
-        let model = llama(device).with_new_tokens(3, 4);
+    let scores = |model: Decoder| -> Vec<f32> {
+        let model = model.with_new_tokens(3, 4);
         log_softmax(&model, &tokens).into_iter().flatten().map(|x| x as f32).collect()
     };
     for (name, device) in others() {
-        let difference = relative_difference(&scores(&device), &scores(&flex()));
-        assert!(difference <= 1e-4, "{name}: log-probabilities differ by {difference}");
+        for load in [llama, bloom] {
+            let difference = relative_difference(&scores(load(&device)), &scores(load(&flex())));
+            assert!(difference <= 1e-4, "{name}: log-probabilities differ by {difference}");
+        }
+        for model in ["tiny-t5", "tiny-mt5"] {
+            let scores = |device: &Device| values(answer_logits(&t5(model, device), &golden(model).batch()).0);
+            let difference = relative_difference(&scores(&device), &scores(&flex()));
+            assert!(difference <= 1e-4, "{name}: logits of {model} differ by {difference}");
+        }
     }
 }
 

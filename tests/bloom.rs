@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use orbit_core::hook::{Phases, Vector};
 use orbit_core::kernel::{Alibi, Mask};
 use orbit_core::{AdamW, Fit, Input, Model, host_weights, parameters};
-use orbit_models::generate::Incremental;
+use orbit_models::generate::{Answering, Incremental, answers};
 use orbit_models::lora::LoraConfig;
 use orbit_models::weights::{Array, Dtype, Weights};
 use orbit_models::{Cache, Decoder, DecoderConfig, Error, Extension, Family, LanguageModel, load, save};
@@ -104,6 +104,21 @@ fn branches_that_share_a_row_are_as_two_rows() {
         let expected = model.hidden(&Input::rows(alone.clone(), 1, alone.len())).narrow(1, 4, end.len());
         let found = hidden.clone().narrow(1, first, end.len());
         assert!(largest_difference(&values(found), &values(expected)) <= 1e-5, "{end:?}");
+    }
+}
+
+/// Greedy answers to prompts of several lengths at once are those of every prompt alone.
+#[test]
+fn answers_do_not_depend_on_the_batch() {
+    let (model, row) = (bloom(&flex()), golden_rows().remove(0));
+    let prompts: Vec<Vec<u32>> = [3, 11, 1, 20, 7].map(|length| row[..length].to_vec()).into();
+    let answered = |prompts: &[Vec<u32>], batch| {
+        answers(&model, prompts, &[], Answering { ends: &[2], longest: 8, batch, draw: None }, &mut |_| {}).unwrap()
+    };
+    let together = answered(&prompts, 8);
+    assert!(together.iter().any(|answer| answer.len() == 8));
+    for (prompt, together) in prompts.iter().zip(together) {
+        assert_eq!(answered(std::slice::from_ref(prompt), 1)[0], together, "{prompt:?}");
     }
 }
 

@@ -90,6 +90,19 @@ impl Heads {
         let [q, k, v] = self.shaped(inputs);
         attend_scored(q, k, v, mask, &scores).reshape([-1])
     }
+    /// All keys up to a token, or some of them all over the row.
+    fn sees(&self, causal: bool, seed: usize, row: usize, token: usize, key: usize) -> bool {
+        if causal {
+            return key <= self.past + token;
+        }
+        key == token || (seed + row + 3 * token + 5 * key).is_multiple_of(3)
+    }
+    fn mask(&self, causal: bool, visible: &dyn Fn(usize, usize, usize) -> bool) -> Mask {
+        if causal {
+            return Mask::Causal { past: self.past };
+        }
+        Mask::Additive(Arc::from(additive(self.rows, self.width, self.seen(), visible)))
+    }
     fn score_shape(&self) -> [usize; 4] {
         [self.rows, self.groups * self.shared, self.width, self.seen()]
     }
@@ -303,14 +316,8 @@ proptest! {
                 slopes[head] * (keys[row * seen + s] as f32 - queries[row * width + t] as f32)
             })
             .collect();
-        let visible = |row: usize, token: usize, key: usize| {
-            if causal { key <= heads.past + token } else { key == token || (seed + row + 3 * token + 5 * key) % 3 == 0 }
-        };
-        let mask = if causal {
-            Mask::Causal { past: heads.past }
-        } else {
-            Mask::Additive(Arc::from(additive(rows, width, seen, &visible)))
-        };
+        let visible = |row: usize, token: usize, key: usize| heads.sees(causal, seed, row, token, key);
+        let mask = heads.mask(causal, &visible);
         let fused = |x: &[Tensor<1>]| heads.scored(x, &mask, Scores { scale, bias: Bias::Alibi(alibi.clone()) });
         let composed = |x: &[Tensor<1>]| {
             let bias = tensor(&bias, &x[0].device()).reshape(heads.score_shape());
@@ -326,14 +333,8 @@ proptest! {
     ) {
         let [rows, count, width, seen] = heads.score_shape();
         let shape = [if alike { 1 } else { rows }, count, width, seen];
-        let visible = |row: usize, token: usize, key: usize| {
-            if causal { key <= heads.past + token } else { key == token || (seed + row + 3 * token + 5 * key) % 3 == 0 }
-        };
-        let mask = if causal {
-            Mask::Causal { past: heads.past }
-        } else {
-            Mask::Additive(Arc::from(additive(rows, width, seen, &visible)))
-        };
+        let visible = |row: usize, token: usize, key: usize| heads.sees(causal, seed, row, token, key);
+        let mask = heads.mask(causal, &visible);
         let fused = |x: &[Tensor<1>]| {
             heads.scored(x, &mask, Scores { scale, bias: Bias::Learned(x[3].clone().reshape(shape)) })
         };

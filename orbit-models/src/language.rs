@@ -18,6 +18,7 @@ use crate::{Decoder, EncoderDecoder, Error, Extension, Result, atomic, decoder, 
 
 /// A decoder or an encoder-decoder, whose parameters have the names of its kind.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a program has one or two, whose tensors are elsewhere")]
 pub enum LanguageModel {
     /// Reads and writes one text.
     Decoder(Decoder),

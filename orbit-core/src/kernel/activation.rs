@@ -79,7 +79,7 @@ mod fused {
         #[inline(always)]
         fn at(x: f32) -> (f32, f32) {
             // 2 √(2/π).
-            const SLOPE: f32 = 1.595_769_1;
+            const SLOPE: f32 = 1.595_769;
             const CUBE: f32 = 0.044_715;
             let s = sigmoid(SLOPE * x * (1.0 + CUBE * x * x));
             (x * s, s + x * s * (1.0 - s) * SLOPE * (1.0 + 3.0 * CUBE * x * x))

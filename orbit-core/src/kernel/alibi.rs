@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use burn::tensor::{Device, Tensor, TensorData};
+
 /// Attention with linear biases (Press et al., arXiv 2108.12409): head h adds slope(h) · (p − t) to the score that a query at
 /// position t gives a key at position p. It depends on positions alone, so keys may stand in any column of a row.
 ///
@@ -32,17 +34,13 @@ impl Alibi {
     }
 
     /// What is added to all scores, `[rows, heads, width, keys]`.
-    pub(super) fn table(&self, rows: usize) -> Vec<f32> {
-        let (width, seen) = (self.queries.len() / rows.max(1), self.keys.len() / rows.max(1));
-        let mut table = Vec::with_capacity(rows * self.slopes.len() * width * seen);
-        for row in 0..rows {
-            for slope in self.slopes.iter() {
-                for query in &self.queries[row * width..][..width] {
-                    table.extend(self.keys[row * seen..][..seen].iter().map(|key| slope * (key - query)));
-                }
-            }
-        }
-        table
+    pub(super) fn table(&self, rows: usize, device: &Device) -> Tensor<4> {
+        let along =
+            |values: &[f32], shape: [usize; 4]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), shape), device);
+        let (heads, rows) = (self.slopes.len(), rows.max(1));
+        let queries = along(&self.queries, [rows, 1, self.queries.len() / rows, 1]);
+        let keys = along(&self.keys, [rows, 1, 1, self.keys.len() / rows]);
+        (keys - queries) * along(&self.slopes, [1, heads, 1, 1])
     }
 
     /// Makes products of one query into scores: `scale` times the product, and the bias. `query` is its index among all

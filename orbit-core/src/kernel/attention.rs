@@ -27,6 +27,7 @@ pub struct Scores {
 
 /// What is added to the scores of attention, besides the mask.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one a stack, which its blocks borrow")]
 pub enum Bias {
     /// Nothing.
     None,
@@ -70,9 +71,7 @@ pub fn attend_scored(q: Tensor<4>, keys: Tensor<4>, values: Tensor<4>, mask: &Ma
     let products = products.reshape([rows, heads, width, seen]);
     let biased = match &scores.bias {
         Bias::None => products,
-        Bias::Alibi(alibi) => {
-            products + Tensor::from_data(TensorData::new(alibi.table(rows), [rows, heads, width, seen]), &device)
-        }
+        Bias::Alibi(alibi) => products + alibi.table(rows, &device),
         Bias::Learned(bias) => products + bias.clone(),
     };
     let mask = Tensor::<3>::from_data(mask.additive(rows, width, seen), &device).reshape([rows, 1, width, seen]);

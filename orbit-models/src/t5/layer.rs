@@ -6,9 +6,9 @@
 #![allow(non_snake_case, reason = "fields have the checkpoint's names")]
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::Input;
-use orbit_core::kernel::{rms_norm, split_heads};
+use orbit_core::kernel::{Bias, Mask, Scores, attend_scored, geglu, relu, rms_norm, split_heads};
 
 use super::config::{FeedForwardProj, T5Config};
 use crate::cache::{KeysValues, append};
@@ -33,7 +33,21 @@ impl LayerNorm {
     }
 }
 
-/// softmax(q kᵀ + bias) v, heads joined: the scores are not divided by √K, which the weights are made for.
+/// What the queries of a stack see of some keys, and how relative positions score them.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) mask: Mask,
+    /// Scores are not divided by √K, which the weights are made for.
+    pub(super) scores: Scores,
+}
+
+impl View {
+    pub(super) fn new(mask: Mask, bias: Bias) -> Self {
+        Self { mask, scores: Scores { scale: 1.0, bias } }
+    }
+}
+
+/// softmax(q kᵀ + bias) v, heads joined.
 #[derive(Module, Debug)]
 pub(super) struct Attention {
     q: Linear,
@@ -66,19 +80,9 @@ impl Attention {
         (split(self.k.forward(x_bsd.clone(), input)), split(self.v.forward(x_bsd, input)))
     }
 
-    /// `bias_bhts` is what is added to the scores; its B, H and T may be 1.
-    fn forward(
-        &self,
-        x_btd: Tensor<3>,
-        (k_bhsk, v_bhsk): KeysValues,
-        bias_bhts: Tensor<4>,
-        input: &Input,
-    ) -> Tensor<3> {
+    fn forward(&self, x_btd: Tensor<3>, (k_bhsk, v_bhsk): KeysValues, view: &View, input: &Input) -> Tensor<3> {
         let q_bhtk = split_heads(self.q.forward(x_btd, input), self.heads, None);
-        let [b, h, t, k] = q_bhtk.dims();
-        let scores_bhts = q_bhtk.matmul(k_bhsk.swap_dims(2, 3)) + bias_bhts;
-        let out_bhtk = activation::softmax(scores_bhts, 3).matmul(v_bhsk);
-        self.o.forward(out_bhtk.swap_dims(1, 2).reshape([b, t, h * k]), input)
+        self.o.forward(attend_scored(q_bhtk, k_bhsk, v_bhsk, &view.mask, &view.scores), input)
     }
 }
 
@@ -101,13 +105,13 @@ impl SelfAttention {
     fn forward(
         &self,
         x_btd: Tensor<3>,
-        bias_bhts: Tensor<4>,
+        view: &View,
         cache: Option<&mut Option<KeysValues>>,
         input: &Input,
     ) -> Tensor<3> {
         let normed = self.layer_norm.forward(x_btd.clone());
         let keys_values = append(cache, self.SelfAttention.keys_values(normed.clone(), input));
-        x_btd + self.SelfAttention.forward(normed, keys_values, bias_bhts, input)
+        x_btd + self.SelfAttention.forward(normed, keys_values, view, input)
     }
 }
 
@@ -126,9 +130,9 @@ impl CrossAttention {
         }
     }
 
-    fn forward(&self, x_btd: Tensor<3>, memory: KeysValues, bias_bhts: Tensor<4>, input: &Input) -> Tensor<3> {
+    fn forward(&self, x_btd: Tensor<3>, memory: KeysValues, view: &View, input: &Input) -> Tensor<3> {
         let normed = self.layer_norm.forward(x_btd.clone());
-        x_btd + self.EncDecAttention.forward(normed, memory, bias_bhts, input)
+        x_btd + self.EncDecAttention.forward(normed, memory, view, input)
     }
 }
 
@@ -156,19 +160,12 @@ impl Dense {
 
     fn forward(&self, x_btd: Tensor<3>, input: &Input) -> Tensor<3> {
         let inner = match (&self.wi, &self.wi_0, &self.wi_1) {
-            (Some(wi), ..) => activation::relu(wi.forward(x_btd, input)),
-            (None, Some(gate), Some(up)) => gelu_new(gate.forward(x_btd.clone(), input)) * up.forward(x_btd, input),
+            (Some(wi), ..) => relu(wi.forward(x_btd, input)),
+            (None, Some(gate), Some(up)) => geglu(gate.forward(x_btd.clone(), input), up.forward(x_btd, input)),
             _ => unreachable!("a feed-forward layer is made in one of two forms"),
         };
         self.wo.forward(inner, input)
     }
-}
-
-/// transformers' `gelu_new`: x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel 2016, arXiv 1606.08415).
-fn gelu_new(x: Tensor<3>) -> Tensor<3> {
-    let slope = (2.0 / std::f32::consts::PI).sqrt();
-    let inner = (x.clone().square() * 0.044_715 + 1.0) * x.clone() * slope;
-    (inner.tanh() + 1.0) * x * 0.5
 }
 
 /// x + feed-forward(norm(x)).
@@ -209,9 +206,9 @@ impl EncoderBlock {
         Self { layer: (attention, FeedForward::new(source, &format!("{name}.layer.1"), config, device)) }
     }
 
-    pub(super) fn forward(&self, x_btd: Tensor<3>, bias_bhts: Tensor<4>, input: &Input) -> Tensor<3> {
+    pub(super) fn forward(&self, x_btd: Tensor<3>, view: &View, input: &Input) -> Tensor<3> {
         let (attention, feed_forward) = &self.layer;
-        feed_forward.forward(attention.forward(x_btd, bias_bhts, None, input), input)
+        feed_forward.forward(attention.forward(x_btd, view, None, input), input)
     }
 }
 
@@ -242,14 +239,12 @@ impl DecoderBlock {
     pub(super) fn forward(
         &self,
         x_btd: Tensor<3>,
-        bias_bhts: Tensor<4>,
-        own: &mut Option<KeysValues>,
-        memory: KeysValues,
-        memory_bias: Tensor<4>,
+        (own, own_view): (&mut Option<KeysValues>, &View),
+        (memory, memory_view): (KeysValues, &View),
         input: &Input,
     ) -> Tensor<3> {
         let (attention, cross, feed_forward) = &self.layer;
-        let x_btd = attention.forward(x_btd, bias_bhts, Some(own), input);
-        feed_forward.forward(cross.forward(x_btd, memory, memory_bias, input), input)
+        let x_btd = attention.forward(x_btd, own_view, Some(own), input);
+        feed_forward.forward(cross.forward(x_btd, memory, memory_view, input), input)
     }
 }

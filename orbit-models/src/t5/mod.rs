@@ -26,14 +26,15 @@ mod rows;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use orbit_core::hook::ParamKind;
+use orbit_core::kernel::Bias;
 use orbit_core::{Input, Model, pick};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 pub use config::{FeedForwardProj, ModelType, T5Config};
-use layer::{DecoderBlock, EncoderBlock, LayerNorm};
-use position::{Buckets, Direction, up_to};
-use rows::{Answers, Place, Prompts, sight};
+use layer::{DecoderBlock, EncoderBlock, LayerNorm, View};
+use position::{Buckets, Direction};
+use rows::{Answers, Place, Prompts, sight, up_to};
 
 use crate::cache::KeysValues;
 use crate::generate::Incremental;
@@ -91,8 +92,10 @@ pub struct Cache {
 struct Memory {
     /// One pair a block.
     layers: Vec<KeysValues>,
-    /// What hides the padding, `[B, 1, 1, S]`.
-    bias: Tensor<4>,
+    /// Tokens of each row that are not padding.
+    lengths: Vec<usize>,
+    /// Tokens a row.
+    width: usize,
 }
 
 impl EncoderDecoder {
@@ -183,13 +186,14 @@ impl EncoderDecoder {
     }
 
     /// What the decoder needs of the prompts.
-    fn remember(&self, prompts: &Prompts, input: &Input) -> Memory {
-        let x_bsd = self.embed(&prompts.tokens, prompts.width);
-        let hidden = up_to(&prompts.lengths, prompts.width, &x_bsd.device());
-        let positions = vec![(0..prompts.width as i64).collect::<Vec<_>>(); prompts.lengths.len()];
-        let encoded = self.encoder.forward(x_bsd, &self.buckets(Direction::Both), &positions, hidden.clone(), input);
+    fn remember(&self, prompts: Prompts, input: &Input) -> Memory {
+        let Prompts { width, tokens, lengths } = prompts;
+        let x_bsd = self.embed(&tokens, width);
+        let positions = vec![(0..width as i64).collect::<Vec<_>>(); lengths.len()];
+        let bias = bias(self.encoder.positions(), &self.buckets(Direction::Both), &positions, &positions);
+        let encoded = self.encoder.forward(x_bsd, &View::new(up_to(&lengths, width, width), bias), input);
         let layers = self.decoder.block.iter().map(|block| block.memory(encoded.clone(), input)).collect();
-        Memory { layers, bias: hidden }
+        Memory { layers, lengths, width }
     }
 
     /// The decoder's hidden states for the answers, `[B, T, D]`.
@@ -199,64 +203,58 @@ impl EncoderDecoder {
             places.extend(new);
         }
         let x_btd = self.embed(&answers.tokens, answers.width);
-        let seen = sight(input, cache.width, &answers.places, &cache.places, &x_btd.device());
+        let mask = sight(input, cache.width, &answers.places, &cache.places);
         let positions = |places: &[Vec<Place>]| -> Vec<Vec<i64>> {
             places.iter().map(|row| row.iter().map(|place| place.position).collect()).collect()
         };
         let (queries, keys) = (positions(&answers.places), positions(&cache.places));
-        let buckets = self.buckets(Direction::Back);
-        self.decoder.forward(x_btd, &buckets, (&queries, &keys), seen, (&mut cache.own, memory), input)
+        let bias = bias(self.decoder.positions(), &self.buckets(Direction::Back), &queries, &keys);
+        self.decoder.forward(x_btd, &View::new(mask, bias), (&mut cache.own, memory), input)
     }
 }
 
 impl Encoder {
-    fn forward(
-        &self,
-        mut x_btd: Tensor<3>,
-        buckets: &Buckets,
-        positions: &[Vec<i64>],
-        seen: Tensor<4>,
-        input: &Input,
-    ) -> Tensor<3> {
-        let table = self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref());
-        let bias_bhts = with_positions(table, buckets, (positions, positions), seen);
+    /// The table of relative positions.
+    fn positions(&self) -> Option<&Linear> {
+        self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref())
+    }
+
+    fn forward(&self, mut x_btd: Tensor<3>, view: &View, input: &Input) -> Tensor<3> {
         for block in &self.block {
-            x_btd = block.forward(x_btd, bias_bhts.clone(), input);
+            x_btd = block.forward(x_btd, view, input);
         }
         self.final_layer_norm.forward(x_btd)
     }
 }
 
 impl Decoder {
+    /// The table of relative positions.
+    fn positions(&self) -> Option<&Linear> {
+        self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref())
+    }
+
     fn forward(
         &self,
         mut x_btd: Tensor<3>,
-        buckets: &Buckets,
-        positions: (&[Vec<i64>], &[Vec<i64>]),
-        seen: Tensor<4>,
+        view: &View,
         (own, memory): (&mut Vec<Option<KeysValues>>, &Memory),
         input: &Input,
     ) -> Tensor<3> {
-        let table = self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref());
-        let bias_bhts = with_positions(table, buckets, positions, seen);
+        let [_, width, _] = x_btd.dims();
+        let of_memory = View::new(up_to(&memory.lengths, width, memory.width), Bias::None);
         own.resize(self.block.len(), None);
         for ((block, own), kept) in self.block.iter().zip(own).zip(&memory.layers) {
-            x_btd = block.forward(x_btd, bias_bhts.clone(), own, kept.clone(), memory.bias.clone(), input);
+            x_btd = block.forward(x_btd, (own, view), (kept.clone(), &of_memory), input);
         }
         self.final_layer_norm.forward(x_btd)
     }
 }
 
-/// What is added to the scores of a stack's own attention, computed once for all blocks.
-fn with_positions(
-    table: Option<&Linear>,
-    buckets: &Buckets,
-    (queries, keys): (&[Vec<i64>], &[Vec<i64>]),
-    seen: Tensor<4>,
-) -> Tensor<4> {
+/// What positions add to the scores of a stack's own attention, computed once for all blocks.
+fn bias(table: Option<&Linear>, buckets: &Buckets, queries: &[Vec<i64>], keys: &[Vec<i64>]) -> Bias {
     match table {
-        Some(table) => buckets.bias(table.weight.val(), queries, keys) + seen,
-        None => seen,
+        Some(table) => Bias::Learned(buckets.bias(table.weight.val(), queries, keys)),
+        None => Bias::None,
     }
 }
 
@@ -269,7 +267,7 @@ impl Incremental for EncoderDecoder {
             None => {
                 let prompts = Prompts::of(input);
                 let answers = Answers::first(input, &prompts, self.config.decoder_start_token_id);
-                (self.remember(&prompts, input), answers)
+                (self.remember(prompts, input), answers)
             }
         };
         let hidden_btd = self.decode(input, &answers, cache, &memory);

@@ -1,8 +1,8 @@
-//! Relative positions, and what each token sees: the two things that are added to the scores of attention.
+//! Relative positions, and what they add to the scores of attention.
 //!
 //! Shapes: B rows, or 1 where all rows are alike, H heads, T queries, S keys.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 /// Which side of a token the tokens it sees may be on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,9 @@ impl Buckets {
             queries.iter().zip(keys).take(rows).flat_map(distances).map(|distance| self.of(distance) as i32).collect();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows * t * s]), &table.device());
         let [_, heads] = table.dims();
-        table.select(0, ids).reshape([rows, t, s, heads]).permute([0, 3, 1, 2])
+        let bias_bhts = table.select(0, ids).reshape([rows, t, s, heads]).permute([0, 3, 1, 2]);
+        // Laid out in this order here, once, and not by every block that it is lent to.
+        bias_bhts.reshape([rows * heads * t * s]).reshape([rows, heads, t, s])
     }
 }
 
@@ -68,21 +70,6 @@ fn alike(queries: &[Vec<i64>], keys: &[Vec<i64>]) -> bool {
         queries[row].iter().chain(&keys[row]).map(move |position| position - first)
     };
     (1..queries.len()).all(|row| shifted(row).eq(shifted(0)))
-}
-
-/// What visibility adds to the scores, `[B, 1, T, S]`, from a `[T, S]` mask a row: 0 to look, −∞ not to.
-pub(super) fn additive(mut rows: Vec<Vec<f32>>, queries: usize, keys: usize, device: &Device) -> Tensor<4> {
-    if rows.iter().all(|row| *row == rows[0]) {
-        rows.truncate(1);
-    }
-    let count = rows.len();
-    Tensor::from_data(TensorData::new(rows.concat(), [count, 1, queries, keys]), device)
-}
-
-/// A mask a row that lets every query see the first `lengths` keys, `[B, 1, 1, S]`.
-pub(super) fn up_to(lengths: &[usize], keys: usize, device: &Device) -> Tensor<4> {
-    let row = |&length: &usize| (0..keys).map(|key| if key < length { 0.0 } else { f32::NEG_INFINITY }).collect();
-    additive(lengths.iter().map(row).collect(), 1, keys, device)
 }
 
 #[cfg(test)]

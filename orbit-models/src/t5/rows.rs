@@ -4,11 +4,8 @@
 //! a₁ .. aₘ₋₁, and guesses a₁ .. aₘ: its first token stands in the column of pₙ, from which a decoder-only model guesses a₁,
 //! and its others in their own. So a mask or position that an [`Input`] gives a column means the same to both kinds of model.
 
-use burn::tensor::{Device, Tensor};
 use orbit_core::Input;
 use orbit_core::kernel::Mask;
-
-use super::position::additive;
 
 /// A token that the decoder has read: where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -92,13 +89,7 @@ impl Answers {
 }
 
 /// What each of the `queries` in a row sees of the `keys`, of which they are the last; `past` columns stand before the input's.
-pub(super) fn sight(
-    input: &Input,
-    past: usize,
-    queries: &[Vec<Place>],
-    keys: &[Vec<Place>],
-    device: &Device,
-) -> Tensor<4> {
+pub(super) fn sight(input: &Input, past: usize, queries: &[Vec<Place>], keys: &[Vec<Place>]) -> Mask {
     let (t, s) = (queries.first().map_or(0, Vec::len), keys.first().map_or(0, Vec::len));
     let entry = |row: usize, query: usize, key: usize| {
         let seen = match (queries[row][query].column, keys[row][key].column) {
@@ -108,8 +99,14 @@ pub(super) fn sight(
         };
         if seen { 0.0 } else { f32::NEG_INFINITY }
     };
-    let row = |row: usize| (0..t * s).map(|at| entry(row, at / s, at % s)).collect();
-    additive((0..queries.len()).map(row).collect(), t, s, device)
+    Mask::Additive((0..queries.len() * t * s).map(|at| entry(at / s / t, at / s % t, at % s)).collect())
+}
+
+/// Lets each of a row's `queries` see the first `lengths` of its keys.
+pub(super) fn up_to(lengths: &[usize], queries: usize, keys: usize) -> Mask {
+    let query = |length: usize| (0..keys).map(move |key| if key < length { 0.0 } else { f32::NEG_INFINITY });
+    let row = |&length: &usize| (0..queries).flat_map(move |_| query(length));
+    Mask::Additive(lengths.iter().flat_map(row).collect())
 }
 
 /// The input's mask for its token in column `from` and key column `to`.
