@@ -1,12 +1,15 @@
 //! The command line. What is written here is what `--help` shows.
 
 mod plugin;
+mod switch;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use plugin::{Language, Plugin, PluginCheck, PluginList, PluginNew, PluginTest};
+
+pub(crate) use switch::{Switch, SwitchEval, SwitchRoute, SwitchTrain};
 
 use crate::config::Overrides;
 
@@ -68,6 +71,9 @@ pub(crate) enum Command {
     /// Write, list and check plugins: regularizers in libraries of their own
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Route prompts to the adapter of their task
+    #[command(subcommand)]
+    Switch(Switch),
     /// Print the JSON schema of run files, for editors
     Schema,
     /// Time training steps

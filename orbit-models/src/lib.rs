@@ -15,6 +15,7 @@ mod layer;
 mod linear;
 pub mod lora;
 pub mod pull;
+pub mod switch;
 pub mod t5;
 mod tokens;
 pub mod weights;
