@@ -71,8 +71,8 @@ pub(crate) struct TaskScores {
     pub(crate) routed: f64,
     /// With the task's own adapter.
     pub(crate) oracle: f64,
-    /// The largest difference between the answers of a mixed batch and those of a batch of one adapter is none: the share of
-    /// answers that are the same, where the prompt was routed rightly.
+    /// Of the prompts that were routed rightly, the share whose answer in a batch of all tasks is the one in a batch of their own:
+    /// short of 1 only by the rounding of matrix products.
     pub(crate) same_as_alone: f64,
 }
 
@@ -191,7 +191,10 @@ impl Router {
                 task: task.name.clone(),
                 metric: serde_json::to_value(task.metric)?.as_str().unwrap_or_default().to_owned(),
                 base: none.score.value,
-                routed: if task.metric.generates() { task.score(&routed)?.value } else { alone.score.value },
+                routed: match task.metric.generates() {
+                    true => task.score(&routed)?.value,
+                    false => examiner.score(&model, task, &adapters)?.score.value,
+                },
                 oracle: alone.score.value,
                 same_as_alone: same as f64 / rightly.len().max(1) as f64,
             });
