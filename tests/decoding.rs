@@ -8,6 +8,7 @@ use orbit_models::Decoder;
 use orbit_models::generate::{Constraint, Ranked, beam_search};
 use proptest::prelude::*;
 
+use crate::bloom::bloom;
 use crate::tiny::{flex, llama};
 
 pub(crate) struct Walk(Trie);
@@ -30,9 +31,14 @@ pub(crate) fn walk(sequences: &[Vec<u32>]) -> Walk {
 
 const NEW: usize = 8;
 
-/// tiny-llama with [`NEW`] tokens after its 96.
+/// tiny-llama and tiny-bloom with [`NEW`] tokens after their 96.
+fn models() -> [Decoder; 2] {
+    [llama(&flex()), bloom(&flex())].map(|model| model.with_new_tokens(NEW, 11))
+}
+
 fn model() -> Decoder {
-    llama(&flex()).with_new_tokens(NEW, 11)
+    let [llama, _] = models();
+    llama
 }
 
 /// Every item with its score, best first.
@@ -75,10 +81,11 @@ proptest! {
 
     #[test]
     fn with_enough_beams_it_is_exhaustive(sequences in sequences(), prompts in prompts()) {
-        let (model, constraint) = (model(), walk(&sequences));
-        let found = beam_search(&model, &prompts, &constraint, sequences.len()).unwrap();
-        for (prompt, found) in prompts.iter().zip(&found) {
-            same(found, &exhaustive(&model, prompt, &sequences))?;
+        for model in models() {
+            let found = beam_search(&model, &prompts, &walk(&sequences), sequences.len()).unwrap();
+            for (prompt, found) in prompts.iter().zip(&found) {
+                same(found, &exhaustive(&model, prompt, &sequences))?;
+            }
         }
     }
 
@@ -102,13 +109,15 @@ proptest! {
 
     #[test]
     fn the_other_prompts_of_a_batch_do_not_matter(sequences in sequences(), prompts in prompts(), beams in 1..40usize) {
-        let (model, constraint) = (model(), walk(&sequences));
-        let together = beam_search(&model, &prompts, &constraint, beams).unwrap();
-        for (prompt, together) in prompts.iter().zip(together) {
-            let alone = beam_search(&model, std::slice::from_ref(prompt), &constraint, beams).unwrap().remove(0);
-            prop_assert_eq!(alone.len(), together.len());
-            for (a, b) in alone.iter().zip(together) {
-                prop_assert!((a.log_probability - b.log_probability).abs() < 1e-4, "{:?} alone, {:?}", a, b);
+        let constraint = walk(&sequences);
+        for model in models() {
+            let together = beam_search(&model, &prompts, &constraint, beams).unwrap();
+            for (prompt, together) in prompts.iter().zip(together) {
+                let alone = beam_search(&model, std::slice::from_ref(prompt), &constraint, beams).unwrap().remove(0);
+                prop_assert_eq!(alone.len(), together.len());
+                for (a, b) in alone.iter().zip(together) {
+                    prop_assert!((a.log_probability - b.log_probability).abs() < 1e-4, "{:?} alone, {:?}", a, b);
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! T5 and mT5 against the reference implementation, `transformers`. `testdata/models/make_tiny_t5.py` made the files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use orbit_core::hook::Phases;
@@ -13,13 +13,10 @@ use orbit_models::weights::{Array, Dtype, Weights};
 use orbit_models::{EncoderDecoder, Error, Extension, T5Config};
 
 use crate::decoding::walk;
+use crate::golden::folder;
 use crate::tiny::{constant, contents, finish, flex, largest_difference, micro_batch, scripted, values};
 
 const MODELS: [&str; 3] = ["tiny-t5", "tiny-mt5", "tiny-flan-t5"];
-
-pub(crate) fn folder(name: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/models")).join(name)
-}
 
 pub(crate) fn t5(name: &str, device: &Device) -> EncoderDecoder {
     EncoderDecoder::load(folder(name), device).unwrap()

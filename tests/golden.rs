@@ -1,4 +1,5 @@
-//! Models against the reference implementation, `transformers`. `testdata/models/make_tiny_llama.py` made the files.
+//! Models against the reference implementation, `transformers`. `make_tiny_llama.py` and `make_tiny_bloom.py` in
+//! `testdata/models` made the files.
 
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use orbit_core::{Input, Model, device};
 use orbit_models::weights::{Dtype, Weights};
 use orbit_models::{Decoder, Extension, load, save};
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/models")).join(name)
 }
 
@@ -59,7 +60,7 @@ fn check(name: &str, device: &burn::tensor::Device) {
 
 #[test]
 fn logits_are_those_of_transformers() {
-    for name in ["tiny-llama", "tiny-llama-untied", "tiny-llama-sharded"] {
+    for name in ["tiny-llama", "tiny-llama-untied", "tiny-llama-sharded", "tiny-bloom"] {
         check(name, &device("flex").unwrap());
         check(name, &device("flex").unwrap().autodiff());
     }
@@ -68,13 +69,18 @@ fn logits_are_those_of_transformers() {
 #[test]
 fn a_saved_model_is_the_same_model() {
     let device = device("flex").unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let tokens = golden("tiny-llama").tokens;
-    let model = load(folder("tiny-llama"), &device).unwrap().with_new_tokens(5, 7);
-    save(&model, dir.path(), Dtype::F32, &Extension::default()).unwrap();
-    let again = load(dir.path(), &device).unwrap();
-    assert_eq!(again.new_token_count(), 5);
-    assert_eq!(again.base_vocabulary(), model.base_vocabulary());
-    let data = |model: &Decoder| logits(model, &tokens).into_data();
-    assert_eq!(data(&model), data(&again));
+    for (name, new) in [("tiny-llama", 5), ("tiny-bloom", 0), ("tiny-bloom", 5)] {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = golden(name).tokens;
+        let mut model = load(folder(name), &device).unwrap();
+        if new > 0 {
+            model = model.with_new_tokens(new, 7);
+        }
+        save(&model, dir.path(), Dtype::F32, &Extension::default()).unwrap();
+        let again = load(dir.path(), &device).unwrap();
+        assert_eq!(again.config(), model.config());
+        assert_eq!(again.new_token_count(), new);
+        let data = |model: &Decoder| logits(model, &tokens).into_data();
+        assert_eq!(data(&model), data(&again), "{name}");
+    }
 }

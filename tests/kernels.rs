@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use orbit_core::kernel::{
-    Mask, Rope, attend, cross_entropy, linear, log_likelihood, pick, rms_norm, split_heads, swiglu,
+    Alibi, Bias, Mask, Rope, Scores, add_bias, attend, attend_scored, cross_entropy, geglu, gelu, layer_norm, linear,
+    log_likelihood, pick, relu, rms_norm, split_heads, split_part, swiglu,
 };
 use proptest::prelude::*;
 
@@ -75,7 +76,7 @@ impl Heads {
     }
     fn shaped(&self, inputs: &[Tensor<1>]) -> [Tensor<4>; 3] {
         let (queries, keys) = ([self.rows, self.groups * self.shared, self.width, self.k], self.key_shape());
-        let [q, k, v] = inputs else { unreachable!() };
+        let [q, k, v, ..] = inputs else { unreachable!() };
         [q.clone().reshape(queries), k.clone().reshape(keys), v.clone().reshape(keys)]
     }
     fn key_shape(&self) -> [usize; 4] {
@@ -85,8 +86,24 @@ impl Heads {
         let [q, k, v] = self.shaped(inputs);
         attend(q, k, v, mask).reshape([-1])
     }
-    /// With keys and values repeated for every head, as in the first implementations.
+    fn scored(&self, inputs: &[Tensor<1>], mask: &Mask, scores: Scores) -> Tensor<1> {
+        let [q, k, v] = self.shaped(inputs);
+        attend_scored(q, k, v, mask, &scores).reshape([-1])
+    }
+    fn score_shape(&self) -> [usize; 4] {
+        [self.rows, self.groups * self.shared, self.width, self.seen()]
+    }
     fn composed(&self, inputs: &[Tensor<1>], visible: &dyn Fn(usize, usize, usize) -> bool) -> Tensor<1> {
+        self.composed_scored(inputs, visible, (self.k as f32).sqrt().recip(), None)
+    }
+    /// With keys and values repeated for every head, as in the first implementations.
+    fn composed_scored(
+        &self,
+        inputs: &[Tensor<1>],
+        visible: &dyn Fn(usize, usize, usize) -> bool,
+        scale: f32,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<1> {
         let Self { rows, groups, shared, width, k, .. } = *self;
         let [q, keys, v] = self.shaped(inputs);
         let (seen, heads) = (self.seen(), groups * shared);
@@ -94,7 +111,11 @@ impl Heads {
             |x: Tensor<4>| x.reshape([rows, groups, 1, seen, k]).repeat_dim(2, shared).reshape([rows, heads, seen, k]);
         let mask = additive(rows, width, seen, visible);
         let mask = Tensor::<4>::from_data(TensorData::new(mask, [rows, 1, width, seen]), &q.device());
-        let scores = q.matmul(repeated(keys).swap_dims(2, 3)).div_scalar((k as f32).sqrt()) + mask;
+        let scores = q.matmul(repeated(keys).swap_dims(2, 3)).mul_scalar(scale) + mask;
+        let scores = match bias {
+            Some(bias) => scores + bias,
+            None => scores,
+        };
         activation::softmax(scores, 3).matmul(repeated(v)).swap_dims(1, 2).reshape([-1])
     }
 }
@@ -177,6 +198,64 @@ proptest! {
     }
 
     #[test]
+    fn activations_are_their_formulas(length in 1..70usize, scale in prop::sample::select(vec![0.1f32, 1.0, 20.0]), seed in 0..1000u32) {
+        let plain_gelu = |x: Tensor<1>| {
+            let inner = (x.clone() + x.clone().powi_scalar(3) * 0.044_715) * (2.0 / std::f32::consts::PI).sqrt();
+            x * 0.5 * (inner.tanh() + 1.0)
+        };
+        let mut inputs = drawn([length; 2], seed);
+        inputs[0].iter_mut().for_each(|gate| *gate *= scale);
+        let fused = |x: &[Tensor<1>]| geglu(x[0].clone(), x[1].clone());
+        let composed = |x: &[Tensor<1>]| plain_gelu(x[0].clone()) * x[1].clone();
+        agree(&fused, &composed, &inputs, 1.0)?;
+        inputs.truncate(1);
+        agree(&|x: &[Tensor<1>]| gelu(x[0].clone()), &|x: &[Tensor<1>]| plain_gelu(x[0].clone()), &inputs, 1.0)?;
+        agree(&|x: &[Tensor<1>]| relu(x[0].clone()), &|x: &[Tensor<1>]| activation::relu(x[0].clone()), &inputs, 1.0)?;
+    }
+
+    /// As in [`rms_norm_is_its_formula`]; a row of one entry has no variance.
+    #[test]
+    fn layer_norm_is_its_formula(rows in 1..150usize, d in 2..40usize, seed in 0..1000u32) {
+        let epsilon = 1e-5;
+        let fused = |x: &[Tensor<1>]| {
+            layer_norm(x[0].clone().reshape([rows, d]), x[1].clone(), x[2].clone(), epsilon).reshape([-1])
+        };
+        let composed = |x: &[Tensor<1>]| {
+            let [weight, bias] = [1, 2].map(|i| x[i].clone().reshape([1, d]));
+            let x = x[0].clone().reshape([rows, d]);
+            let mean = x.clone().mean_dim(1);
+            let centred: Tensor<2> = x - mean;
+            let deviation = (centred.clone().square().mean_dim(1) + epsilon).sqrt();
+            (centred / deviation * weight + bias).reshape([-1])
+        };
+        agree(&fused, &composed, &drawn([rows * d, d, d], seed), 10.0)?;
+    }
+
+    #[test]
+    fn add_bias_adds_a_row(rows in size(), width in 1..70usize, seed in 0..1000u32) {
+        let fused = |x: &[Tensor<1>]| add_bias(x[0].clone().reshape([rows, width]), x[1].clone()).reshape([-1]);
+        let composed = |x: &[Tensor<1>]| {
+            (x[0].clone().reshape([rows, width]) + x[1].clone().reshape([1, width])).reshape([-1])
+        };
+        agree(&fused, &composed, &drawn([rows * width, width], seed), 10.0)?;
+    }
+
+    #[test]
+    fn split_part_takes_one_part_of_each_head(
+        rows in 1..4usize, width in 1..9usize, heads in 1..4usize, parts in 1..4usize, k in 1..9usize, seed in 0..1000u32,
+    ) {
+        let joined = [rows, width, heads * parts * k];
+        for part in 0..parts {
+            let fused = |x: &[Tensor<1>]| split_part(x[0].clone().reshape(joined), heads, part, parts).reshape([-1]);
+            let composed = |x: &[Tensor<1>]| {
+                let x = x[0].clone().reshape([rows, width, heads, parts, k]).narrow(3, part, 1);
+                x.reshape([rows, width, heads, k]).swap_dims(1, 2).reshape([-1])
+            };
+            agree(&fused, &composed, &drawn([rows * width * heads * parts * k], seed), 1.0)?;
+        }
+    }
+
+    #[test]
     fn split_heads_turns_each_head(
         rows in 1..4usize, width in 1..9usize, heads in 1..4usize, half in 1..10usize, turned: bool, seed in 0..1000u32,
     ) {
@@ -208,6 +287,67 @@ proptest! {
         let fused = |x: &[Tensor<1>]| heads.fused(x, &mask);
         let composed = |x: &[Tensor<1>]| heads.composed(x, &visible);
         agree(&fused, &composed, &heads.inputs(seed as u32), 1.0)?;
+    }
+
+    /// Positions in any order, a scale of its own, and either mask. Scores are large where the scale is, and round as such.
+    #[test]
+    fn attend_adds_what_distances_say(heads in heads(), causal: bool, scale in 0.1f32..1.5, seed in 0..1000usize) {
+        let [rows, count, width, seen] = heads.score_shape();
+        let at = |many: usize, by: usize| (0..rows * many).map(|i| ((i * by + seed) % 40) as u32).collect::<Vec<_>>();
+        let (queries, keys) = (at(width, 7), at(seen, 11));
+        let alibi = Alibi::new(count, &queries, &keys);
+        let slopes = Alibi::slopes(count);
+        let bias: Vec<f32> = (0..rows * count * width * seen)
+            .map(|i| {
+                let (row, head, t, s) = (i / seen / width / count, i / seen / width % count, i / seen % width, i % seen);
+                slopes[head] * (keys[row * seen + s] as f32 - queries[row * width + t] as f32)
+            })
+            .collect();
+        let visible = |row: usize, token: usize, key: usize| {
+            if causal { key <= heads.past + token } else { key == token || (seed + row + 3 * token + 5 * key) % 3 == 0 }
+        };
+        let mask = if causal {
+            Mask::Causal { past: heads.past }
+        } else {
+            Mask::Additive(Arc::from(additive(rows, width, seen, &visible)))
+        };
+        let fused = |x: &[Tensor<1>]| heads.scored(x, &mask, Scores { scale, bias: Bias::Alibi(alibi.clone()) });
+        let composed = |x: &[Tensor<1>]| {
+            let bias = tensor(&bias, &x[0].device()).reshape(heads.score_shape());
+            heads.composed_scored(x, &visible, scale, Some(bias))
+        };
+        agree(&fused, &composed, &heads.inputs(seed as u32), 10.0)?;
+    }
+
+    /// A bias a row or one for all, with a gradient of its own.
+    #[test]
+    fn attend_adds_what_is_learned(
+        heads in heads(), alike: bool, causal: bool, scale in prop::sample::select(vec![1.0f32, 0.4]), seed in 0..1000usize,
+    ) {
+        let [rows, count, width, seen] = heads.score_shape();
+        let shape = [if alike { 1 } else { rows }, count, width, seen];
+        let visible = |row: usize, token: usize, key: usize| {
+            if causal { key <= heads.past + token } else { key == token || (seed + row + 3 * token + 5 * key) % 3 == 0 }
+        };
+        let mask = if causal {
+            Mask::Causal { past: heads.past }
+        } else {
+            Mask::Additive(Arc::from(additive(rows, width, seen, &visible)))
+        };
+        let fused = |x: &[Tensor<1>]| {
+            heads.scored(x, &mask, Scores { scale, bias: Bias::Learned(x[3].clone().reshape(shape)) })
+        };
+        let composed =
+            |x: &[Tensor<1>]| heads.composed_scored(x, &visible, scale, Some(x[3].clone().reshape(shape)));
+        let mut inputs = heads.inputs(seed as u32);
+        inputs.push(noise(shape.iter().product(), 77));
+        agree(&fused, &composed, &inputs, 10.0)?;
+        // A bias that is a constant.
+        let constant = inputs.pop().unwrap();
+        let bias = |x: &Tensor<1>| tensor(&constant, &x.device()).reshape(shape);
+        let fused = |x: &[Tensor<1>]| heads.scored(x, &mask, Scores { scale, bias: Bias::Learned(bias(&x[0])) });
+        let composed = |x: &[Tensor<1>]| heads.composed_scored(x, &visible, scale, Some(bias(&x[0])));
+        agree(&fused, &composed, &inputs, 10.0)?;
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod backends;
+mod bloom;
 mod config_keys;
 mod decoding;
 mod encoder_decoder;

@@ -9,8 +9,9 @@ use orbit_core::{Input, Model, device};
 use orbit_data::Vocabulary;
 use orbit_data::chat::ChatTemplate;
 use orbit_models::weights::Dtype;
-use orbit_models::{EncoderDecoder, Extension, load, save};
+use orbit_models::{Decoder, EncoderDecoder, Extension, load, save};
 
+use crate::bloom::bloom;
 use crate::encoder_decoder::{answer_logits, t5};
 use crate::program::ROOT;
 use crate::tiny::{flex, largest_difference, micro_batch, values};
@@ -64,14 +65,67 @@ fn transformers_loads_a_model_with_new_tokens() {
 
     let tokens = vocabulary.encode(text).unwrap();
     assert_eq!(theirs, tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" "));
-    let width = tokens.len();
-    let hidden = model.hidden(&Input::rows(tokens, 1, width));
-    let [_, _, d] = hidden.dims();
-    let ours = model.logits(hidden.narrow(1, width - 1, 1).reshape([1, d]));
-    let ours: Vec<f32> = ours.into_data().try_into_vec().unwrap();
+    let ours = last_logits(&model, &tokens);
     let theirs: Vec<f32> = logits.split(' ').map(|x| x.parse().unwrap()).collect();
     assert_eq!(ours.len(), theirs.len());
     assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() <= 1e-4), "{ours:?} and {theirs:?}");
+}
+
+/// For each directory prints the logits of the last of some tokens, and what greedy decoding writes after them.
+const DECODER: &str = r#"
+import sys, torch
+from transformers import AutoModelForCausalLM
+for directory, tokens in zip(*[iter(sys.argv[1:])] * 2):
+    model, report = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"], report
+    tokens = torch.tensor([[int(x) for x in tokens.split()]])
+    print(" ".join(f"{x:.6f}" for x in model.eval()(tokens).logits[0, -1].tolist()))
+    written = model.generate(tokens, max_new_tokens=6, do_sample=False, eos_token_id=None)[0]
+    print(" ".join(map(str, written.tolist())))
+"#;
+
+#[test]
+fn transformers_loads_a_bloom() {
+    let Some(python) = python() else { return };
+    let root = tempfile::tempdir().unwrap();
+    let text = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    let (mut arguments, mut cases) = (Vec::new(), Vec::new());
+    for new in [0, 4] {
+        let model = bloom(&flex());
+        let model = if new > 0 { model.with_new_tokens(new, 3) } else { model };
+        let dir = root.path().join(new.to_string());
+        std::fs::create_dir(&dir).unwrap();
+        save(&model, &dir, Dtype::F32, &Extension::default()).unwrap();
+        let tokens = vec![5, model.vocabulary() as u32 - 1, 9, 33, 11, 17, 2];
+        arguments.extend([dir.into_os_string(), text(&tokens).into()]);
+        cases.push((model, tokens));
+    }
+    let arguments: Vec<&std::ffi::OsStr> = arguments.iter().map(|argument| argument.as_os_str()).collect();
+    let output = run(&python, DECODER, &arguments);
+    let lines: Vec<&str> = output.trim().lines().collect();
+    assert_eq!(lines.len(), 2 * cases.len());
+    for ((model, tokens), lines) in cases.into_iter().zip(lines.chunks(2)) {
+        let theirs: Vec<f32> = lines[0].split(' ').map(|x| x.parse().unwrap()).collect();
+        let new = model.new_token_count();
+        let difference = largest_difference(&last_logits(&model, &tokens), &theirs);
+        assert!(difference <= 1e-4, "with {new} new tokens: logits differ by {difference}");
+        let mut written = tokens;
+        for _ in 0..6 {
+            written.push(likeliest(&last_logits(&model, &written)));
+        }
+        assert_eq!(text(&written), lines[1], "with {new} new tokens");
+    }
+}
+
+fn last_logits(model: &Decoder, tokens: &[u32]) -> Vec<f32> {
+    let width = tokens.len();
+    let hidden = model.hidden(&Input::rows(tokens.to_vec(), 1, width));
+    let [_, _, d] = hidden.dims();
+    values(model.logits(hidden.narrow(1, width - 1, 1).reshape([1, d])))
+}
+
+fn likeliest(scores: &[f32]) -> u32 {
+    (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap() as u32
 }
 
 /// For each directory prints the teacher-forced logits of an answer to a prompt, and what greedy decoding writes after it.
@@ -127,8 +181,7 @@ fn greedy(model: &EncoderDecoder, prompt: &[u32], count: usize) -> Vec<u32> {
     while written.len() <= count && written.last() != model.config().eos_token_ids.first() {
         row.push(0);
         let logits = values(answer_logits(model, &micro_batch(&[(row.clone(), prompt.len())])).0);
-        let scores = &logits[logits.len() - model.vocabulary()..];
-        let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap() as u32;
+        let best = likeliest(&logits[logits.len() - model.vocabulary()..]);
         row.pop();
         row.push(best);
         written.push(best);

@@ -1,14 +1,17 @@
 //! The shape of a decoder, as Hugging Face's `config.json` gives it.
 
-mod file;
+mod bloom;
+mod llama;
+mod token_ids;
 
 use std::path::Path;
+
+use serde::Deserialize;
 
 use crate::atomic;
 use crate::error::{Error, Result};
 use crate::weights::Dtype;
-use file::ConfigFile;
-pub(crate) use file::TokenIds;
+pub(crate) use token_ids::TokenIds;
 
 /// The file that describes a model.
 pub const CONFIG_FILE: &str = "config.json";
@@ -19,29 +22,54 @@ pub(crate) const MAX_SIZE: usize = 1 << 20;
 /// A key and what is wrong with it.
 pub(crate) type Fault = (&'static str, String);
 
-/// The shape of a Llama-family decoder: pre-norm blocks with RMSNorm, grouped-query attention with rotary positions,
-/// SwiGLU, and no biases (Touvron et al. 2023, arXiv 2302.13971; Ainslie et al. 2023, arXiv 2305.13245).
+/// What a decoder's blocks are made of. All are pre-norm: x + attention(norm(x)), then x + feed-forward(norm(x)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// RMSNorm, grouped-query attention with rotary positions, SwiGLU, and no biases (Touvron et al. 2023, arXiv 2302.13971;
+    /// Ainslie et al. 2023, arXiv 2305.13245).
+    Llama,
+    /// BLOOM and BLOOMZ (Le Scao et al. 2022, arXiv 2211.05100; Muennighoff et al. 2022, arXiv 2211.01786): LayerNorm, also of
+    /// the embedding, attention with linear biases and a key and value head for every query head, a GELU four times as wide as
+    /// the residual stream, and biases everywhere.
+    Bloom,
+}
+
+impl Family {
+    pub(crate) const ALL: [Self; 2] = [Self::Llama, Self::Bloom];
+
+    /// What `config.json` calls it.
+    pub(crate) fn model_type(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Bloom => "bloom",
+        }
+    }
+}
+
+/// The shape of a decoder.
 ///
-/// The fields carry the names of `config.json`.
+/// The fields carry the names of a Llama's `config.json`, but for those that say otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderConfig {
+    /// What the blocks are made of.
+    pub family: Family,
     /// Rows of the embedding.
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
-    /// Width inside the feed-forward blocks.
+    /// Width inside the feed-forward blocks; of a BLOOM, 4 · `hidden_size`.
     pub intermediate_size: usize,
     /// Blocks.
     pub num_hidden_layers: usize,
     /// Query heads.
     pub num_attention_heads: usize,
-    /// Key and value heads; divides `num_attention_heads`.
+    /// Key and value heads; divides `num_attention_heads`. A BLOOM has as many.
     pub num_key_value_heads: usize,
-    /// Width of a head; even.
+    /// Width of a head; even in a Llama. A BLOOM's heads add up to `hidden_size`.
     pub head_dim: usize,
-    /// What RMSNorm adds to the mean square.
-    pub rms_norm_eps: f64,
-    /// Base of the rotary frequencies (Su et al. 2021, arXiv 2104.09864).
+    /// What a norm adds to the mean square or the variance: `rms_norm_eps`, or `layer_norm_epsilon` of a BLOOM.
+    pub norm_eps: f64,
+    /// Base of the rotary frequencies (Su et al. 2021, arXiv 2104.09864); of no effect in a BLOOM.
     pub rope_theta: f64,
     /// Positions the model was trained for.
     pub max_position_embeddings: usize,
@@ -62,14 +90,24 @@ impl DecoderConfig {
     ///
     /// # Errors
     ///
-    /// The file is not there or not JSON; it describes another architecture than `LlamaForCausalLM`, or a variant of
-    /// it that this crate does not compute (biases, scaled rotary positions, another activation); or its sizes do not
-    /// fit together.
+    /// The file is not there or not JSON; it describes another architecture than `LlamaForCausalLM` or `BloomForCausalLM`, or
+    /// a variant that this crate does not compute (a Llama with biases, scaled rotary positions or another activation, a BLOOM
+    /// with dropout or whose residual stream is normed); or its sizes do not fit together.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Kind {
+            #[serde(default)]
+            model_type: String,
+        }
         let path = dir.as_ref().join(CONFIG_FILE);
-        let file: ConfigFile = atomic::read_json(&path)?;
         let fault = |(key, reason): Fault| Error::config(&path, key, reason);
-        let config = file.decoder().map_err(fault)?;
+        let Kind { model_type } = atomic::read_json(&path)?;
+        let config = if model_type == Family::Bloom.model_type() {
+            atomic::read_json::<bloom::ConfigFile>(&path)?.decoder()
+        } else {
+            atomic::read_json::<llama::ConfigFile>(&path)?.decoder()
+        };
+        let config = config.map_err(fault)?;
         config.check().map_err(fault)?;
         Ok(config)
     }
@@ -83,25 +121,38 @@ impl DecoderConfig {
     pub fn write(&self, dir: impl AsRef<Path>, dtype: Dtype) -> Result<()> {
         let path = dir.as_ref().join(CONFIG_FILE);
         self.check().map_err(|(key, reason)| Error::config(&path, key, reason))?;
-        atomic::write_json(&path, &ConfigFile::new(self, dtype))
+        match self.family {
+            Family::Llama => atomic::write_json(&path, &llama::ConfigFile::new(self, dtype)),
+            Family::Bloom => atomic::write_json(&path, &bloom::ConfigFile::new(self, dtype)),
+        }
     }
 
     /// How many parameters the model has; a tied one counts once.
     ///
     /// ```
-    /// # use orbit_models::config::DecoderConfig;
+    /// # use orbit_models::config::{DecoderConfig, Family};
     /// let smollm2_135m = DecoderConfig {
     ///     vocab_size: 49_152, hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, num_attention_heads: 9,
     ///     num_key_value_heads: 3, head_dim: 64, tie_word_embeddings: true, ..DecoderConfig::default()
     /// };
     /// assert_eq!(smollm2_135m.parameter_count(), 134_515_008);
+    /// let bloomz_560m = DecoderConfig {
+    ///     family: Family::Bloom, vocab_size: 250_880, hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24,
+    ///     num_attention_heads: 16, num_key_value_heads: 16, head_dim: 64, tie_word_embeddings: true,
+    ///     ..DecoderConfig::default()
+    /// };
+    /// assert_eq!(bloomz_560m.parameter_count(), 559_214_592);
     /// ```
     pub fn parameter_count(&self) -> usize {
         let (d, f) = (self.hidden_size, self.intermediate_size);
         let attention = 2 * d * self.head_dim * (self.num_attention_heads + self.num_key_value_heads);
-        let block = attention + 3 * d * f + 2 * d;
+        let (feed_forward, norm, biases, norms_outside) = match self.family {
+            Family::Llama => (3 * d * f, d, 0, 1),
+            Family::Bloom => (2 * d * f, 2 * d, 3 * d + d + f + d, 2),
+        };
+        let block = attention + feed_forward + biases + 2 * norm;
         let embeddings = if self.tie_word_embeddings { 1 } else { 2 } * self.vocab_size * d;
-        embeddings + self.num_hidden_layers * block + d
+        embeddings + self.num_hidden_layers * block + norms_outside * norm
     }
 
     /// Whether the sizes fit together.
@@ -128,11 +179,9 @@ impl DecoderConfig {
             let reason = format!("{} does not divide {} heads", self.num_key_value_heads, self.num_attention_heads);
             return fault("num_key_value_heads", reason);
         }
-        if !self.head_dim.is_multiple_of(2) {
-            return fault("head_dim", format!("{} is odd; rotary positions need pairs", self.head_dim));
-        }
+        self.check_family()?;
         let positive = [
-            ("rms_norm_eps", self.rms_norm_eps),
+            (if self.family == Family::Bloom { "layer_norm_epsilon" } else { "rms_norm_eps" }, self.norm_eps),
             ("rope_theta", self.rope_theta),
             ("initializer_range", self.initializer_range),
         ];
@@ -147,12 +196,32 @@ impl DecoderConfig {
             _ => Ok(()),
         }
     }
+
+    fn check_family(&self) -> Result<(), Fault> {
+        let (d, heads) = (self.hidden_size, self.num_attention_heads);
+        match self.family {
+            Family::Llama if !self.head_dim.is_multiple_of(2) => {
+                Err(("head_dim", format!("{} is odd; rotary positions need pairs", self.head_dim)))
+            }
+            Family::Bloom if self.head_dim * heads != d => {
+                Err(("hidden_size", format!("{d} is not {heads} heads of {} in a BLOOM", self.head_dim)))
+            }
+            Family::Bloom if self.num_key_value_heads != heads => {
+                Err(("num_key_value_heads", format!("{} is not the {heads} of a BLOOM", self.num_key_value_heads)))
+            }
+            Family::Bloom if self.intermediate_size != 4 * d => {
+                Err(("intermediate_size", format!("{} is not 4 times {d} in a BLOOM", self.intermediate_size)))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for DecoderConfig {
     /// What `LlamaConfig` of transformers takes where a key is absent: Llama 7B.
     fn default() -> Self {
         Self {
+            family: Family::Llama,
             vocab_size: 32_000,
             hidden_size: 4096,
             intermediate_size: 11_008,
@@ -160,7 +229,7 @@ impl Default for DecoderConfig {
             num_attention_heads: 32,
             num_key_value_heads: 32,
             head_dim: 128,
-            rms_norm_eps: 1e-6,
+            norm_eps: 1e-6,
             rope_theta: 10_000.0,
             max_position_embeddings: 2048,
             tie_word_embeddings: false,

@@ -1,26 +1,34 @@
-//! The decoder of the Llama family.
+//! The decoder, of either family.
+
+mod bloom;
+mod llama;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use orbit_core::hook::ParamKind;
-use orbit_core::kernel::Rope;
 use orbit_core::{Input, Model};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::DecoderConfig;
+use crate::cache::KeysValues;
+use crate::config::Family;
 use crate::generate::Incremental;
-use crate::layer::{KeysValues, Layer, RmsNorm};
 use crate::linear::{Linear, Source};
 use crate::lora;
 use crate::tokens::{NEW_TOKENS, NewTokens, draw, embed, scores};
+use bloom::Bloom;
+use llama::Llama;
 
-/// A Llama-family language model: token embedding, pre-norm blocks, a norm, and the output layer, which may be the embedding.
+/// A language model that reads and writes one text: token embedding, pre-norm blocks, a norm, and the output layer, which may be
+/// the embedding. [`Family`] says what the blocks are made of.
 ///
 /// Its parameters have the names of the Hugging Face checkpoint, and new tokens are parameters of their own beside it.
 #[derive(Module, Debug)]
 pub struct Decoder {
-    model: Trunk,
+    /// The stack, in the field that has its family's name in a checkpoint.
+    model: Option<Llama>,
+    transformer: Option<Bloom>,
     /// None when the embedding is the output layer too.
     lm_head: Option<Linear>,
     new_tokens: Option<NewTokens>,
@@ -30,45 +38,72 @@ pub struct Decoder {
     adapted: bool,
 }
 
-#[derive(Module, Debug)]
-struct Trunk {
-    embed_tokens: Linear,
-    layers: Vec<Layer>,
-    norm: RmsNorm,
+/// The layers whose output is added to the residual stream.
+const WRITERS: [&str; 4] = ["o_proj.weight", "down_proj.weight", "self_attention.dense.weight", "dense_4h_to_h.weight"];
+
+/// What a family makes of embedded tokens.
+trait Stack {
+    /// The embedding, which may be the output layer too.
+    fn embedding(&self) -> &Linear;
+
+    /// The last hidden states, `[B, T, D]` of `[B, T, D]`, of tokens that follow those in `cache`.
+    fn forward(&self, x_btd: Tensor<3>, input: &Input, cache: Option<&mut Cache>) -> Tensor<3>;
 }
 
 /// Keys and values of tokens already seen, a layer each. Starts empty and grows with every call it is given to.
 #[derive(Debug, Default)]
-pub struct Cache(Vec<Option<KeysValues>>);
+pub struct Cache {
+    layers: Vec<Option<KeysValues>>,
+    /// Where the tokens stand in their texts, a list a row, for a family whose keys do not say.
+    positions: Vec<Vec<u32>>,
+}
+
+impl Cache {
+    fn layer(&mut self, index: usize) -> &mut Option<KeysValues> {
+        if self.layers.len() <= index {
+            self.layers.resize(index + 1, None);
+        }
+        &mut self.layers[index]
+    }
+
+    /// The positions of all tokens, `[B, S]`, of which those of `input` are the last.
+    fn positions(&mut self, input: &Input) -> Vec<u32> {
+        self.positions.resize(input.rows, Vec::new());
+        for (row, new) in self.positions.iter_mut().zip(input.positions.chunks(input.width.max(1))) {
+            row.extend(new);
+        }
+        self.positions.concat()
+    }
+}
 
 impl Decoder {
     /// A decoder whose weights come from `source` by name and shape.
     pub(crate) fn from_source(config: DecoderConfig, source: &mut Source<'_>, device: &Device) -> Self {
-        let d = config.hidden_size;
-        let model = Trunk {
-            embed_tokens: Linear::new(source, "model.embed_tokens", config.vocab_size, d, device),
-            layers: (0..config.num_hidden_layers)
-                .map(|layer| Layer::new(source, &format!("model.layers.{layer}"), &config, device))
-                .collect(),
-            norm: RmsNorm::new(source, "model.norm", &config, device),
+        let (model, transformer) = match config.family {
+            Family::Llama => (Some(Llama::new(source, &config, device)), None),
+            Family::Bloom => (None, Some(Bloom::new(source, &config, device))),
         };
-        let lm_head =
-            (!config.tie_word_embeddings).then(|| Linear::new(source, "lm_head", config.vocab_size, d, device));
-        Self { model, lm_head, new_tokens: None, config, adapted: false }
+        let lm_head = (!config.tie_word_embeddings)
+            .then(|| Linear::new(source, "lm_head", config.vocab_size, config.hidden_size, device));
+        Self { model, transformer, lm_head, new_tokens: None, config, adapted: false }
     }
 
     /// A decoder with fresh weights: normal with the config's standard deviation, those that write to the residual stream
-    /// smaller by √(2 · layers) as in GPT-2, norms at 1.
+    /// smaller by √(2 · layers) as in GPT-2, norms at 1, biases at 0.
     pub fn random(config: DecoderConfig, seed: u64, device: &Device) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let deviation = config.initializer_range as f32;
         let residual = deviation / (2.0 * config.num_hidden_layers as f32).sqrt();
         let mut source = |name: &str, shape: &[usize]| {
             let entries = shape.iter().product();
-            if name.contains("norm") {
+            if name.ends_with(".bias") {
+                return vec![0.0; entries];
+            }
+            // A vector that is no bias is a norm's weight.
+            if shape.len() == 1 {
                 return vec![1.0; entries];
             }
-            let writes = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+            let writes = WRITERS.iter().any(|layer| name.ends_with(layer));
             draw(&mut rng, 0.0, if writes { residual } else { deviation }, entries)
         };
         Self::from_source(config, &mut source, device)
@@ -78,7 +113,7 @@ impl Decoder {
     /// drawn from the normal distribution that fits the rows there are, column by column (our choice; the ORBIT paper is
     /// silent).
     pub fn with_new_tokens(mut self, count: usize, seed: u64) -> Self {
-        let input = self.model.embed_tokens.weight.val();
+        let input = self.stack().embedding().weight.val();
         let output = self.lm_head.as_ref().map_or_else(|| input.clone(), |head| head.weight.val());
         self.new_tokens = Some(NewTokens::fitted(input, output, count, seed));
         self
@@ -107,26 +142,29 @@ impl Decoder {
         self.adapted
     }
 
-    /// The layers that an adapter is for when nobody says otherwise.
+    /// The layers that an adapter is for when nobody says otherwise; a BLOOM has queries, keys and values in one.
     pub(crate) fn query_and_value(&self) -> &'static [&'static str] {
-        &["q_proj", "v_proj"]
+        match self.config.family {
+            Family::Llama => &["q_proj", "v_proj"],
+            Family::Bloom => &["query_key_value"],
+        }
     }
 
-    fn run(&self, input: &Input, mut cache: Option<&mut Cache>) -> Tensor<3> {
-        let rope = Rope::new(&input.positions, self.config.head_dim, self.config.rope_theta);
-        if let Some(cache) = &mut cache {
-            cache.0.resize(self.model.layers.len(), None);
+    fn stack(&self) -> &dyn Stack {
+        match (&self.model, &self.transformer) {
+            (Some(llama), _) => llama,
+            (_, Some(bloom)) => bloom,
+            (None, None) => unreachable!("a decoder is made with the stack of its family"),
         }
-        let mut x_btd = self.embed(input);
-        for (index, layer) in self.model.layers.iter().enumerate() {
-            x_btd = layer.forward(x_btd, &rope, input, cache.as_mut().map(|cache| &mut cache.0[index]));
-        }
-        self.model.norm.forward(x_btd)
+    }
+
+    fn run(&self, input: &Input, cache: Option<&mut Cache>) -> Tensor<3> {
+        self.stack().forward(self.embed(input), input, cache)
     }
 
     /// `[B, T, D]`.
     fn embed(&self, input: &Input) -> Tensor<3> {
-        let table = self.model.embed_tokens.weight.val();
+        let table = self.stack().embedding().weight.val();
         let shape = [input.rows, input.width, self.config.hidden_size];
         embed(table, self.new_tokens.as_ref(), &input.tokens).reshape(shape)
     }
@@ -146,7 +184,7 @@ impl Model for Decoder {
     }
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let head = self.lm_head.as_ref().unwrap_or(&self.model.embed_tokens);
+        let head = self.lm_head.as_ref().unwrap_or_else(|| self.stack().embedding());
         scores(hidden, head.weight.val(), self.new_tokens.as_ref())
     }
 

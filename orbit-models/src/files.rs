@@ -11,6 +11,7 @@ use orbit_core::{Model, parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::config::Family;
 use crate::decoder::Decoder;
 use crate::tokens::{NEW_TOKENS, NewTokens};
 use crate::weights::{Array, Dtype, Weights};
@@ -31,13 +32,24 @@ pub struct Extension {
 }
 
 const EXTENSION_FILE: &str = "orbit.json";
-const TABLES: Tables = Tables { embedding: "model.embed_tokens.weight", head: "lm_head.weight" };
+/// What the names of a BLOOM's stack begin with.
+const BLOOM_PREFIX: &str = "transformer.";
 
 /// The names of a checkpoint's two tables of tokens.
 pub(crate) struct Tables {
     pub(crate) embedding: &'static str,
     /// The output layer; absent in a checkpoint where it is the embedding.
     pub(crate) head: &'static str,
+}
+
+impl Tables {
+    fn of(family: Family) -> Self {
+        let embedding = match family {
+            Family::Llama => "model.embed_tokens.weight",
+            Family::Bloom => "transformer.word_embeddings.weight",
+        };
+        Self { embedding, head: "lm_head.weight" }
+    }
 }
 
 impl Extension {
@@ -57,9 +69,12 @@ pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
     let dir = dir.as_ref();
     let mut config = DecoderConfig::read(dir)?;
     let mut weights = Weights::read(dir)?;
+    if config.family == Family::Bloom {
+        prefixed(&mut weights);
+    }
     let extension = Extension::read(dir)?;
     let shape = [config.vocab_size, config.hidden_size];
-    let new = split_new_tokens(dir, &TABLES, shape, &mut weights, extension.as_ref())?;
+    let new = split_new_tokens(dir, &Tables::of(config.family), shape, &mut weights, extension.as_ref())?;
     if let (Some(extension), Some(_)) = (&extension, &new) {
         config.vocab_size = extension.base_vocabulary;
         config.tie_word_embeddings = extension.base_tied;
@@ -81,9 +96,21 @@ pub fn from_weights(
     let mut reader = weights.into_reader(path);
     let decoder = Decoder::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
     // Old exporters store the rotary frequencies, and a tied head a second time.
-    let tied = decoder.config().tie_word_embeddings;
-    reader.finish(if tied { &["rotary_emb.inv_freq", TABLES.head] } else { &["rotary_emb.inv_freq"] })?;
+    let passed_over = ["rotary_emb.inv_freq", Tables::of(decoder.config().family).head];
+    reader.finish(&passed_over[..if decoder.config().tie_word_embeddings { 2 } else { 1 }])?;
     Ok(decoder)
+}
+
+/// Gives the stack's tensors the names they have beside an output layer. Published BLOOMs were saved without one.
+fn prefixed(weights: &mut Weights) {
+    let head = Tables::of(Family::Bloom).head;
+    if weights.tensors.keys().any(|name| name.starts_with(BLOOM_PREFIX)) {
+        return;
+    }
+    let named = std::mem::take(&mut weights.tensors).into_iter();
+    weights.tensors = named
+        .map(|(name, array)| if name == head { (name, array) } else { (format!("{BLOOM_PREFIX}{name}"), array) })
+        .collect();
 }
 
 /// Saves the model into `dir`, which must be there; the tokenizer's files are the caller's.
@@ -92,7 +119,7 @@ pub fn save(model: &Decoder, dir: impl AsRef<Path>, dtype: Dtype, about: &Extens
     let mut config = model.config().clone();
     let mut weights = arrays(model);
     if model.new_token_count() > 0 {
-        join_new_tokens(&mut weights, &TABLES);
+        join_new_tokens(&mut weights, &Tables::of(config.family));
         config.vocab_size += model.new_token_count();
         config.tie_word_embeddings = false;
         let about = Extension {

@@ -1,9 +1,9 @@
 //! Language models on burn: a decoder, an encoder-decoder, their files, and decoding.
 //!
-//! [`Decoder`] is the Llama family's architecture and [`EncoderDecoder`] that of T5, both loaded from and saved to a Hugging
-//! Face directory. [`weights`], [`config`], [`gguf`] and [`pull`](mod@pull) deal with files and know nothing of tensors.
+//! [`Decoder`] is a Llama or a BLOOM, [`EncoderDecoder`] a T5, all loaded from and saved to a Hugging Face directory. [`weights`], [`config`], [`gguf`] and [`pull`](mod@pull) deal with files and know nothing of tensors.
 
 mod atomic;
+mod cache;
 pub mod config;
 mod decoder;
 mod error;
@@ -11,7 +11,6 @@ mod files;
 pub mod generate;
 pub mod gguf;
 mod language;
-mod layer;
 mod linear;
 pub mod lora;
 pub mod pull;
@@ -20,7 +19,7 @@ pub mod t5;
 mod tokens;
 pub mod weights;
 
-pub use config::DecoderConfig;
+pub use config::{DecoderConfig, Family};
 pub use decoder::{Cache, Decoder};
 pub use error::{Error, Misshapen, Result};
 pub use files::{Extension, from_weights, load, save};

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::Input;
-use orbit_core::kernel::{dropout, linear, low_rank};
+use orbit_core::kernel::{add_bias, dropout, linear, low_rank};
 
 use crate::lora::{Bank, Lora};
 
@@ -38,7 +38,7 @@ impl Linear {
         let x = x_bti.reshape([b * t, d]);
         let mut y = linear(x.clone(), self.weight.base());
         if let Some(bias) = &self.bias {
-            y = y + bias.val().unsqueeze();
+            y = add_bias(y, bias.val());
         }
         if let Some(lora) = self.weight.reparameterization::<Lora>() {
             let seed = input.noise.filter(|_| lora.dropout > 0.0);

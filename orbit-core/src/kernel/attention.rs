@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData, activation};
 
+use super::Alibi;
+
 /// Which keys a query may look at.
 #[derive(Clone, Debug)]
 pub enum Mask {
@@ -14,25 +16,67 @@ pub enum Mask {
     Additive(Arc<[f32]>),
 }
 
+/// How queries score keys: scale · q kᵀ + bias.
+#[derive(Clone, Debug)]
+pub struct Scores {
+    /// What the products are multiplied by, 1/√k in most models.
+    pub scale: f32,
+    /// What is added.
+    pub bias: Bias,
+}
+
+/// What is added to the scores of attention, besides the mask.
+#[derive(Clone, Debug)]
+pub enum Bias {
+    /// Nothing.
+    None,
+    /// What the distance of query and key says, and a slope a head.
+    Alibi(Alibi),
+    /// A tensor, which has a gradient: `[rows, heads, width, keys]`, or `[1, heads, width, keys]` for all rows.
+    Learned(Tensor<4>),
+}
+
 /// Grouped-query attention (Ainslie et al., arXiv 2305.13245): softmax(q kᵀ / √k + mask) v, heads joined.
 ///
 /// `q` is `[rows, heads, width, k]`; `keys` and `values` are `[rows, groups, keys, k]`, where `groups` divides `heads` and
 /// head h belongs to group h / (heads / groups). The result is `[rows, width, heads · k]`.
 pub fn attend(q: Tensor<4>, keys: Tensor<4>, values: Tensor<4>, mask: &Mask) -> Tensor<3> {
+    let [_, _, _, k] = q.dims();
+    attend_scored(q, keys, values, mask, &Scores { scale: (k as f32).sqrt().recip(), bias: Bias::None })
+}
+
+/// As [`attend`], with scores of another kind: softmax(scale · q kᵀ + bias + mask) v.
+pub fn attend_scored(q: Tensor<4>, keys: Tensor<4>, values: Tensor<4>, mask: &Mask, scores: &Scores) -> Tensor<3> {
     #[cfg(feature = "flex")]
     if let (Some(q), Some(keys), Some(values)) =
         (super::flex::primitive(&q), super::flex::primitive(&keys), super::flex::primitive(&values))
     {
-        return super::flex::apply(fused::Attend { mask: mask.clone() }, [q, keys, values]);
+        let operation = |alibi| fused::Attend { mask: mask.clone(), scale: scores.scale, alibi };
+        match &scores.bias {
+            Bias::None => return super::flex::apply(operation(None), [q, keys, values]),
+            Bias::Alibi(alibi) => return super::flex::apply(operation(Some(alibi.clone())), [q, keys, values]),
+            Bias::Learned(bias) => {
+                if let Some(bias) = super::flex::primitive(bias) {
+                    return super::flex::apply(fused::Biased(operation(None)), [q, keys, values, bias]);
+                }
+            }
+        }
     }
     let ([rows, heads, width, k], [_, groups, seen, _]) = (q.dims(), keys.dims());
     let shared = heads / groups;
-    let mask: Tensor<5> =
-        Tensor::<3>::from_data(mask.additive(rows, width, seen), &q.device()).reshape([rows, 1, 1, width, seen]);
+    let device = q.device();
     let q = q.reshape([rows, groups, shared * width, k]);
-    let scores = q.matmul(keys.swap_dims(2, 3)).mul_scalar((k as f32).sqrt().recip());
-    let scores = scores.reshape([rows, groups, shared, width, seen]) + mask;
-    let weights = activation::softmax(scores, 4).reshape([rows, groups, shared * width, seen]);
+    let products = q.matmul(keys.swap_dims(2, 3)).mul_scalar(scores.scale);
+    let products = products.reshape([rows, heads, width, seen]);
+    let biased = match &scores.bias {
+        Bias::None => products,
+        Bias::Alibi(alibi) => {
+            products + Tensor::from_data(TensorData::new(alibi.table(rows), [rows, heads, width, seen]), &device)
+        }
+        Bias::Learned(bias) => products + bias.clone(),
+    };
+    let mask = Tensor::<3>::from_data(mask.additive(rows, width, seen), &device).reshape([rows, 1, width, seen]);
+    let weights = activation::softmax(biased + mask, 3).reshape([rows, groups, shared * width, seen]);
     weights.matmul(values).reshape([rows, heads, width, k]).swap_dims(1, 2).reshape([rows, width, heads * k])
 }
 
@@ -53,7 +97,7 @@ mod fused {
     use burn::backend::{Flex, ops::FloatTensorOps};
     use rayon::prelude::*;
 
-    use super::Mask;
+    use super::{Alibi, Mask};
     use crate::kernel::flex::{Flat, FlexOp, entries, extents, flat};
     use crate::kernel::lanes::{exponentiate, sum2, vectorised};
     use crate::kernel::product::zeros;
@@ -61,7 +105,13 @@ mod fused {
     #[derive(Clone, Debug)]
     pub(super) struct Attend {
         pub(super) mask: Mask,
+        pub(super) scale: f32,
+        pub(super) alibi: Option<Alibi>,
     }
+
+    /// The same with a learned bias, the fourth input.
+    #[derive(Clone, Debug)]
+    pub(super) struct Biased(pub(super) Attend);
 
     /// Queries of a head that are worked on at once: few, so that their scores stay in the cache, and a causal block computes
     /// little of what it cannot see.
@@ -87,11 +137,53 @@ mod fused {
         keys: usize,
     }
 
-    impl FlexOp<3> for Attend {
-        /// The inputs, and the weights: of every row, of its blocks, of every head.
-        type Saved = (Extents, [Flat; 3], Vec<Vec<Flat>>);
+    /// The inputs, and the weights: of every row, of its blocks, of every head.
+    type Saved = (Extents, [Flat; 3], Vec<Vec<Flat>>);
 
-        fn forward(&self, [q, keys, values]: [Flat; 3]) -> (Flat, Self::Saved) {
+    impl FlexOp<3> for Attend {
+        type Saved = Saved;
+
+        fn forward(&self, inputs: [Flat; 3]) -> (Flat, Saved) {
+            self.attend(inputs, None)
+        }
+
+        fn backward(&self, saved: Saved, gradient: Flat) -> [Flat; 3] {
+            self.attend_backward(saved, gradient, None)
+        }
+    }
+
+    impl FlexOp<4> for Biased {
+        /// And the rows of the bias.
+        type Saved = (Saved, usize);
+
+        fn forward(&self, [q, keys, values, bias]: [Flat; 4]) -> (Flat, Self::Saved) {
+            let [rows, _, _, _] = extents(&bias);
+            let (out, saved) = self.0.attend([q, keys, values], Some(entries(&bias)));
+            (out, (saved, rows))
+        }
+
+        /// The gradient of the bias is that of the scores.
+        fn backward(&self, (saved, rows): Self::Saved, gradient: Flat) -> [Flat; 4] {
+            let e = saved.0;
+            let mut d_bias = zeros(e.rows * e.heads * e.width * e.seen);
+            let [d_q, d_keys, d_values] = self.0.attend_backward(saved, gradient, Some(&mut d_bias));
+            if rows < e.rows {
+                d_bias = summed(d_bias, e.rows);
+            }
+            [d_q, d_keys, d_values, flat(d_bias, [rows, e.heads, e.width, e.seen])]
+        }
+
+        fn wanted(&self, (saved, rows): Self::Saved, gradient: Flat, wanted: [bool; 4]) -> [Option<Flat>; 4] {
+            if wanted[3] {
+                return self.backward((saved, rows), gradient).map(Some);
+            }
+            let [d_q, d_keys, d_values] = self.0.attend_backward(saved, gradient, None).map(Some);
+            [d_q, d_keys, d_values, None]
+        }
+    }
+
+    impl Attend {
+        fn attend(&self, [q, keys, values]: [Flat; 3], bias: Option<&[f32]>) -> (Flat, Saved) {
             let e = Extents::of(&q, &keys);
             let joined = e.heads * e.k;
             let mut out = zeros(e.rows * e.width * joined);
@@ -108,7 +200,7 @@ mod fused {
                         .map(|head| {
                             let mut weights =
                                 product(e.queries(&q, &block, head), e.keys(&keys, &block, head).transpose(0, 1));
-                            self.softmax(weights.storage_mut(), &block, &e);
+                            self.softmax(weights.storage_mut(), bias, &block, head, &e);
                             let mixed = product(weights.clone(), e.keys(&values, &block, head));
                             for (out, mixed) in out.chunks_exact_mut(joined).zip(entries(&mixed).chunks_exact(e.k)) {
                                 out[head * e.k..][..e.k].copy_from_slice(mixed);
@@ -121,37 +213,56 @@ mod fused {
             (flat(out, [e.rows, e.width, joined]), (e, [q, keys, values], weights))
         }
 
-        fn backward(&self, (e, [q, keys, values], weights): Self::Saved, gradient: Flat) -> [Flat; 3] {
+        /// Puts the gradient of the scores into `d_scores`, `[rows, heads, width, keys]`, if there is one.
+        fn attend_backward(
+            &self,
+            (e, [q, keys, values], weights): Saved,
+            gradient: Flat,
+            d_scores: Option<&mut [f32]>,
+        ) -> [Flat; 3] {
             let (queries_a_group, keys_a_group) = (e.heads / e.groups * e.width * e.k, e.seen * e.k);
             let groups = e.rows * e.groups;
             let [mut d_q, mut d_keys, mut d_values] =
                 [groups * queries_a_group, groups * keys_a_group, groups * keys_a_group].map(zeros);
+            let scores_a_group = e.heads / e.groups * e.width * e.seen;
+            let kept: Vec<Option<&mut [f32]>> = match d_scores {
+                Some(d_scores) => d_scores.chunks_mut(scores_a_group.max(1)).map(Some).collect(),
+                None => (0..groups).map(|_| None).collect(),
+            };
             d_q.par_chunks_mut(queries_a_group.max(1))
                 .zip(d_keys.par_chunks_mut(keys_a_group.max(1)))
                 .zip(d_values.par_chunks_mut(keys_a_group.max(1)))
+                .zip(kept)
                 .enumerate()
-                .for_each(|(group, ((d_q, d_keys), d_values))| {
-                    for (index, d_q) in d_q.chunks_mut(e.width * e.k).enumerate() {
-                        let head = group % e.groups * (e.heads / e.groups) + index;
+                .for_each(|(group, (((d_q, d_keys), d_values), mut kept))| {
+                    for (shared, d_q) in d_q.chunks_mut(e.width * e.k).enumerate() {
+                        let head = group % e.groups * (e.heads / e.groups) + shared;
                         for (index, d_q) in d_q.chunks_mut(QUERIES_A_BLOCK * e.k).enumerate() {
                             let task = group / e.groups * e.blocks() + index;
                             let block = self.block(task, &e);
                             let weights = &weights[task][head];
                             let gradient = e.part_of_joined(&gradient, &block, head);
-                            add(d_values, &product(weights.transpose(0, 1), gradient.clone()));
+                            add(d_values, entries(&product(weights.transpose(0, 1), gradient.clone())));
                             let mut d_scores = product(gradient, e.keys(&values, &block, head).transpose(0, 1));
-                            softmax_backward(d_scores.storage_mut(), entries(weights), &block, &e);
+                            let scale = if kept.is_some() { 1.0 } else { self.scale };
+                            softmax_backward(d_scores.storage_mut(), entries(weights), &block, scale);
+                            if let Some(kept) = &mut kept {
+                                let first = (shared * e.width + block.first) * e.seen;
+                                let rows = entries(&d_scores).chunks_exact(block.keys);
+                                for (kept, d_scores) in kept[first..].chunks_exact_mut(e.seen).zip(rows) {
+                                    kept[..block.keys].copy_from_slice(d_scores);
+                                }
+                                scale_by(d_scores.storage_mut(), self.scale);
+                            }
                             d_q.copy_from_slice(entries(&product(d_scores.clone(), e.keys(&keys, &block, head))));
-                            add(d_keys, &product(d_scores.transpose(0, 1), e.queries(&q, &block, head)));
+                            add(d_keys, entries(&product(d_scores.transpose(0, 1), e.queries(&q, &block, head))));
                         }
                     }
                 });
             let wide = [e.rows, e.groups, e.seen, e.k];
             [flat(d_q, [e.rows, e.heads, e.width, e.k]), flat(d_keys, wide), flat(d_values, wide)]
         }
-    }
 
-    impl Attend {
         fn block(&self, task: usize, e: &Extents) -> Block {
             let (row, first) = (task / e.blocks(), task % e.blocks() * QUERIES_A_BLOCK);
             let queries = QUERIES_A_BLOCK.min(e.width - first);
@@ -162,17 +273,36 @@ mod fused {
             Block { row, first, queries, keys }
         }
 
-        /// Turns scores into weights in place; keys out of sight get exactly 0.
-        fn softmax(&self, scores: &mut [f32], block: &Block, e: &Extents) {
+        /// Turns products into weights in place; keys out of sight get exactly 0.
+        fn softmax(&self, products: &mut [f32], bias: Option<&[f32]>, block: &Block, head: usize, e: &Extents) {
             vectorised!({
-                for (t, scores) in (block.first..).zip(scores.chunks_exact_mut(block.keys)) {
+                for (t, scores) in (block.first..).zip(products.chunks_exact_mut(block.keys)) {
                     let seen = self.mask_row(block.row, t, scores, e);
                     let (scores, unseen) = scores.split_at_mut(seen);
-                    let (_, total) = exponentiate(scores, e.scale());
+                    let scale = self.bias_row(scores, bias, [block.row, head, t], e);
+                    let (_, total) = exponentiate(scores, scale);
                     scores.iter_mut().for_each(|w| *w /= total);
                     unseen.fill(0.0);
                 }
             });
+        }
+
+        /// Adds the bias to a query's products, and gives what they are still to be multiplied by.
+        #[inline(always)]
+        fn bias_row(&self, scores: &mut [f32], bias: Option<&[f32]>, at: [usize; 3], e: &Extents) -> f32 {
+            let [row, head, t] = at;
+            match (&self.alibi, bias) {
+                (None, None) => return self.scale,
+                (Some(alibi), _) => alibi.add_to(scores, self.scale, head, row * e.width + t, row * e.seen),
+                (None, Some(bias)) => {
+                    // One for all rows, or one a row.
+                    let first = ((row * e.heads + head) * e.width + t) * e.seen % bias.len();
+                    for (score, bias) in scores.iter_mut().zip(&bias[first..]) {
+                        *score = *score * self.scale + bias;
+                    }
+                }
+            }
+            1.0
         }
 
         /// Applies the mask to a query's scores and gives how many keys, from the first, it may look at.
@@ -194,10 +324,6 @@ mod fused {
         fn of(q: &Flat, keys: &Flat) -> Self {
             let ([rows, heads, width, k], [_, groups, seen, _]) = (extents(q), extents(keys));
             Self { rows, heads, groups, width, seen, k }
-        }
-
-        fn scale(&self) -> f32 {
-            (self.k as f32).sqrt().recip()
         }
 
         /// Blocks a row.
@@ -230,21 +356,39 @@ mod fused {
     }
 
     /// sum += part, over the entries that `part` has.
-    fn add(sum: &mut [f32], part: &Flat) {
+    fn add(sum: &mut [f32], part: &[f32]) {
         vectorised!({
-            for (sum, part) in sum.iter_mut().zip(entries(part)) {
+            for (sum, part) in sum.iter_mut().zip(part) {
                 *sum += part;
             }
         });
     }
 
-    /// dS = W ∘ (dW − Σ dW ∘ W) / √k, over d_weights in place.
-    fn softmax_backward(d_weights: &mut [f32], weights: &[f32], block: &Block, e: &Extents) {
+    fn scale_by(x: &mut [f32], scale: f32) {
+        if scale != 1.0 {
+            vectorised!(x.iter_mut().for_each(|x| *x *= scale));
+        }
+    }
+
+    /// The sum of the rows that are the equal parts of `x`.
+    fn summed(mut x: Vec<f32>, rows: usize) -> Vec<f32> {
+        const ENTRIES_A_TASK: usize = 1 << 14;
+        let length = x.len() / rows;
+        let (sum, rest) = x.split_at_mut(length);
+        for row in rest.chunks(length.max(1)) {
+            sum.par_chunks_mut(ENTRIES_A_TASK).zip(row.par_chunks(ENTRIES_A_TASK)).for_each(|(sum, row)| add(sum, row));
+        }
+        x.truncate(length);
+        x
+    }
+
+    /// scale · dS = scale · W ∘ (dW − Σ dW ∘ W), over d_weights in place.
+    fn softmax_backward(d_weights: &mut [f32], weights: &[f32], block: &Block, scale: f32) {
         vectorised!({
             for (d, w) in d_weights.chunks_exact_mut(block.keys).zip(weights.chunks_exact(block.keys)) {
                 let mean = sum2(d, w, |d, w| d * w);
                 for (d, w) in d.iter_mut().zip(w) {
-                    *d = w * (*d - mean) * e.scale();
+                    *d = w * (*d - mean) * scale;
                 }
             }
         });

@@ -25,7 +25,7 @@ impl Rope {
 pub fn split_heads(x: Tensor<3>, heads: usize, rope: Option<&Rope>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if let Some(x) = super::flex::primitive(&x) {
-        return super::flex::apply(fused::SplitHeads { heads, rope: rope.cloned() }, [x]);
+        return super::flex::apply(fused::SplitHeads { heads, rope: rope.cloned(), part: 0, parts: 1 }, [x]);
     }
     let [rows, width, d] = x.dims();
     let (k, half) = (d / heads, d / heads / 2);
@@ -38,6 +38,18 @@ pub fn split_heads(x: Tensor<3>, heads: usize, rope: Option<&Rope>) -> Tensor<4>
     let (low, high) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
     let turned_low = low.clone() * cos.clone() - high.clone() * sin.clone();
     Tensor::cat(vec![turned_low, high * cos + low * sin], 3)
+}
+
+/// One of the `parts` that lie side by side in every head: `[rows, width, heads · parts · k]` → `[rows, heads, width, k]`.
+pub fn split_part(x: Tensor<3>, heads: usize, part: usize, parts: usize) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if let Some(x) = super::flex::primitive(&x) {
+        return super::flex::apply(fused::SplitHeads { heads, rope: None, part, parts }, [x]);
+    }
+    let [rows, width, d] = x.dims();
+    let k = d / heads / parts;
+    let x = x.reshape([rows, width, heads, parts, k]).narrow(3, part, 1);
+    x.reshape([rows, width, heads, k]).swap_dims(1, 2)
 }
 
 #[cfg(feature = "flex")]
@@ -53,23 +65,26 @@ mod fused {
     pub(super) struct SplitHeads {
         pub(super) heads: usize,
         pub(super) rope: Option<Rope>,
+        /// Which of the parts of every head.
+        pub(super) part: usize,
+        pub(super) parts: usize,
     }
 
     impl FlexOp<1> for SplitHeads {
-        /// `[rows, width, heads · k]`.
+        /// `[rows, width, heads · parts · k]`.
         type Saved = [usize; 3];
 
         fn forward(&self, [x]: [Flat; 1]) -> (Flat, Self::Saved) {
             let [rows, width, d] = extents(&x);
-            let (heads, k) = (self.heads, d / self.heads);
-            let mut out = zeros(rows * width * d);
+            let (heads, k) = (self.heads, d / self.heads / self.parts);
+            let mut out = zeros(rows * width * heads * k);
             let x = entries(&x);
             out.par_chunks_mut((width * k).max(1)).enumerate().for_each(|(task, out)| {
                 let (row, head) = (task / heads, task % heads);
                 vectorised!({
                     for (t, out) in out.chunks_exact_mut(k).enumerate() {
                         let token = row * width + t;
-                        self.turn(token, 1.0, &x[token * d + head * k..][..k], out);
+                        self.turn(token, 1.0, &x[token * d + self.column(head, k)..][..k], out);
                     }
                 });
             });
@@ -77,13 +92,14 @@ mod fused {
         }
 
         fn backward(&self, [rows, width, d]: Self::Saved, gradient: Flat) -> [Flat; 1] {
-            let (heads, k) = (self.heads, d / self.heads);
+            let (heads, k) = (self.heads, d / self.heads / self.parts);
             let mut dx = zeros(rows * width * d);
             let g = entries(&gradient);
             dx.par_chunks_mut(d.max(1)).enumerate().for_each(|(token, dx)| {
                 let (row, t) = (token / width, token % width);
                 vectorised!({
-                    for (head, dx) in dx.chunks_exact_mut(k).enumerate() {
+                    for head in 0..heads {
+                        let dx = &mut dx[self.column(head, k)..][..k];
                         self.turn(token, -1.0, &g[((row * heads + head) * width + t) * k..][..k], dx);
                     }
                 });
@@ -93,6 +109,12 @@ mod fused {
     }
 
     impl SplitHeads {
+        /// Where a head's part begins within a token's vector.
+        #[inline(always)]
+        fn column(&self, head: usize, k: usize) -> usize {
+            (head * self.parts + self.part) * k
+        }
+
         /// Turns one head's vector by its token's angles, or back with `direction` −1.
         #[inline(always)]
         fn turn(&self, token: usize, direction: f32, x: &[f32], out: &mut [f32]) {

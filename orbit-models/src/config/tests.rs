@@ -13,6 +13,11 @@ fn small() -> Value {
     })
 }
 
+fn changed(mut value: Value, change: Value) -> Value {
+    value.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    value
+}
+
 fn read(value: &Value) -> Result<DecoderConfig> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(CONFIG_FILE), value.to_string()).unwrap();
@@ -23,6 +28,7 @@ fn read(value: &Value) -> Result<DecoderConfig> {
 fn transformers_files_are_read() {
     let config = DecoderConfig::read(format!("{MODELS}/tiny-llama")).unwrap();
     let expected = DecoderConfig {
+        family: Family::Llama,
         vocab_size: 96,
         hidden_size: 32,
         intermediate_size: 80,
@@ -30,7 +36,7 @@ fn transformers_files_are_read() {
         num_attention_heads: 4,
         num_key_value_heads: 2,
         head_dim: 8,
-        rms_norm_eps: 1e-5,
+        norm_eps: 1e-5,
         rope_theta: 5000.0,
         max_position_embeddings: 64,
         tie_word_embeddings: true,
@@ -41,6 +47,68 @@ fn transformers_files_are_read() {
     };
     assert_eq!(config, expected);
     assert!(!DecoderConfig::read(format!("{MODELS}/tiny-llama-untied")).unwrap().tie_word_embeddings);
+}
+
+#[test]
+fn a_bloom_is_read_under_either_name_of_a_size() {
+    let config = DecoderConfig::read(format!("{MODELS}/tiny-bloom")).unwrap();
+    let expected = DecoderConfig {
+        family: Family::Bloom,
+        vocab_size: 96,
+        hidden_size: 24,
+        intermediate_size: 96,
+        num_hidden_layers: 2,
+        num_attention_heads: 3,
+        num_key_value_heads: 3,
+        head_dim: 8,
+        norm_eps: 1e-5,
+        max_position_embeddings: 64,
+        tie_word_embeddings: true,
+        bos_token_id: Some(1),
+        eos_token_ids: vec![2],
+        pad_token_id: Some(3),
+        ..DecoderConfig::default()
+    };
+    assert_eq!(config, expected);
+    let later = json!({"model_type": "bloom", "vocab_size": 96, "hidden_size": 24, "n_layer": 2, "n_head": 3,
+        "seq_length": 64, "pad_token_id": 3});
+    assert_eq!(read(&later).unwrap(), expected);
+    let nothing = json!({"bos_token_id": null, "eos_token_id": null, "architectures": ["BloomModel"]});
+    let config = read(&changed(later, nothing)).unwrap();
+    assert_eq!((config.bos_token_id, config.eos_token_ids.len()), (None, 0));
+}
+
+#[test]
+fn a_bloom_that_cannot_be_computed_is_refused_by_key() {
+    let cases = [
+        (json!({"architectures": ["BloomForTokenClassification"]}), "`architectures`: is [\"BloomForToken"),
+        (
+            json!({"apply_residual_connection_post_layernorm": true}),
+            "`apply_residual_connection_post_layernorm`: is true",
+        ),
+        (json!({"hidden_dropout": 0.1}), "`hidden_dropout`: is 0.1"),
+        (json!({"attention_dropout": 0.2}), "`attention_dropout`: is 0.2"),
+        (json!({"hidden_size": null}), "`hidden_size`: is not there, and neither is n_embed"),
+        (json!({"n_embed": 32}), "`hidden_size`: is 24, and n_embed is 32"),
+        (json!({"num_hidden_layers": 3}), "`n_layer`: is 2, and num_hidden_layers is 3"),
+        (json!({"n_head": 5}), "`hidden_size`: 24 is not 5 heads of 4"),
+        (json!({"n_head": 0}), "`num_attention_heads`: 0"),
+        (json!({"layer_norm_epsilon": -1.0}), "`layer_norm_epsilon`"),
+        (json!({"vocab_size": 2}), "`vocab_size`: a special token has id 2"),
+    ];
+    let bloom = json!({"model_type": "bloom", "vocab_size": 96, "hidden_size": 24, "n_layer": 2, "n_head": 3});
+    for (change, expected) in cases {
+        let text = read(&changed(bloom.clone(), change)).unwrap_err().to_string();
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for (change, expected) in [
+        (DecoderConfig { num_key_value_heads: 1, ..read(&bloom).unwrap() }, "`num_key_value_heads`: 1 is not the 3"),
+        (DecoderConfig { intermediate_size: 50, ..read(&bloom).unwrap() }, "`intermediate_size`: 50 is not 4 times 24"),
+    ] {
+        let text = change.write(dir.path(), Dtype::F32).unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 #[test]
@@ -56,9 +124,7 @@ fn both_forms_of_rope_theta_are_read() {
         json!({"rope_theta": 5e5}),
         json!({"rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}, "rope_theta": 1.0}),
     ] {
-        let mut value = small();
-        value.as_object_mut().unwrap().extend(form.as_object().unwrap().clone());
-        assert_eq!(read(&value).unwrap().rope_theta, 5e5);
+        assert_eq!(read(&changed(small(), form)).unwrap().rope_theta, 5e5);
     }
 }
 
@@ -66,15 +132,18 @@ fn both_forms_of_rope_theta_are_read() {
 fn what_is_written_is_read_back() {
     for eos_token_ids in [vec![], vec![2], vec![2, 5]] {
         let dir = tempfile::tempdir().unwrap();
-        let config = DecoderConfig { eos_token_ids, ..DecoderConfig::read(format!("{MODELS}/tiny-llama")).unwrap() };
-        config.write(dir.path(), Dtype::Bf16).unwrap();
-        assert_eq!(DecoderConfig::read(dir.path()).unwrap(), config);
+        for name in ["tiny-llama", "tiny-bloom"] {
+            let read = DecoderConfig::read(format!("{MODELS}/{name}")).unwrap();
+            let config = DecoderConfig { eos_token_ids: eos_token_ids.clone(), ..read };
+            config.write(dir.path(), Dtype::Bf16).unwrap();
+            assert_eq!(DecoderConfig::read(dir.path()).unwrap(), config);
+        }
     }
 }
 
 #[test]
 fn parameters_are_counted_as_stored() {
-    for name in ["tiny-llama", "tiny-llama-untied"] {
+    for name in ["tiny-llama", "tiny-llama-untied", "tiny-bloom"] {
         let dir = format!("{MODELS}/{name}");
         let stored = crate::weights::Weights::read(&dir).unwrap();
         let entries: usize = stored.tensors.values().map(|array| array.data.len()).sum();
@@ -86,7 +155,7 @@ fn parameters_are_counted_as_stored() {
 fn what_cannot_be_computed_is_refused_by_key() {
     let cases = [
         (json!({"architectures": ["MistralForCausalLM"]}), "`architectures`: is [\"MistralForCausalLM\"]"),
-        (json!({"model_type": "qwen2"}), "`model_type`: is \"qwen2\""),
+        (json!({"model_type": "qwen2"}), "`model_type`: is \"qwen2\"; \"llama\" and \"bloom\" can be read"),
         (json!({"hidden_act": "gelu"}), "`hidden_act`"),
         (json!({"attention_bias": true}), "`attention_bias`"),
         (json!({"mlp_bias": true}), "`mlp_bias`"),
@@ -105,10 +174,8 @@ fn what_cannot_be_computed_is_refused_by_key() {
         (json!({"eos_token_id": [1, 96]}), "`vocab_size`: a special token has id 96"),
     ];
     for (change, expected) in cases {
-        let mut value = small();
-        value.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let text = read(&value).unwrap_err().to_string();
-        assert!(text.contains(expected) && text.contains(CONFIG_FILE), "{change}: {text}");
+        let text = read(&changed(small(), change)).unwrap_err().to_string();
+        assert!(text.contains(expected) && text.contains(CONFIG_FILE), "{expected}: {text}");
     }
 }
 

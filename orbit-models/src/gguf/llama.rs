@@ -1,7 +1,7 @@
 //! How llama.cpp stores a Llama model, and how Hugging Face does.
 
 use super::metadata::{Metadata, needed};
-use crate::config::DecoderConfig;
+use crate::config::{DecoderConfig, Family};
 use crate::weights::Array;
 
 /// The model's shape. `vocab_size` is how many tokens the tokenizer has, `tied` whether the output projection is not
@@ -25,6 +25,7 @@ pub(super) fn config(metadata: &Metadata<'_>, vocab_size: usize, tied: bool) -> 
     }
     let eps = "llama.attention.layer_norm_rms_epsilon";
     Ok(DecoderConfig {
+        family: Family::Llama,
         vocab_size,
         hidden_size,
         intermediate_size: count("llama.feed_forward_length")?,
@@ -32,7 +33,7 @@ pub(super) fn config(metadata: &Metadata<'_>, vocab_size: usize, tied: bool) -> 
         num_attention_heads,
         num_key_value_heads: metadata.count("llama.attention.head_count_kv")?.unwrap_or(num_attention_heads),
         head_dim,
-        rms_norm_eps: needed(eps, metadata.float(eps)?)?,
+        norm_eps: needed(eps, metadata.float(eps)?)?,
         rope_theta: metadata.float("llama.rope.freq_base")?.unwrap_or(10_000.0),
         max_position_embeddings: count("llama.context_length")?,
         tie_word_embeddings: tied,

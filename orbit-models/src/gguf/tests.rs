@@ -57,7 +57,7 @@ fn config_and_tokenizer_are_read() {
     let model = read(GOLDEN).unwrap();
     assert_eq!(model.config.vocab_size, 263);
     assert_eq!((model.config.num_attention_heads, model.config.num_key_value_heads, model.config.head_dim), (4, 2, 8));
-    assert_eq!((model.config.rms_norm_eps, model.config.rope_theta), (1e-5, 5000.0));
+    assert_eq!((model.config.norm_eps, model.config.rope_theta), (1e-5, 5000.0));
     assert!(model.config.tie_word_embeddings);
     assert_eq!((model.config.bos_token_id, &model.config.eos_token_ids[..]), (Some(1), &[2][..]));
     assert!(model.chat_template().unwrap().contains("<|im_start|>"));

@@ -11,7 +11,7 @@ use orbit_core::Input;
 use orbit_core::kernel::{rms_norm, split_heads};
 
 use super::config::{FeedForwardProj, T5Config};
-use crate::layer::KeysValues;
+use crate::cache::{KeysValues, append};
 use crate::linear::{Linear, Source};
 
 /// [`rms_norm`] with its weight: no mean is taken off, and there is no bias.
@@ -106,15 +106,8 @@ impl SelfAttention {
         input: &Input,
     ) -> Tensor<3> {
         let normed = self.layer_norm.forward(x_btd.clone());
-        let (mut k_bhsk, mut v_bhsk) = self.SelfAttention.keys_values(normed.clone(), input);
-        if let Some(cache) = cache {
-            if let Some((past_k, past_v)) = cache.take() {
-                k_bhsk = Tensor::cat(vec![past_k, k_bhsk], 2);
-                v_bhsk = Tensor::cat(vec![past_v, v_bhsk], 2);
-            }
-            *cache = Some((k_bhsk.clone(), v_bhsk.clone()));
-        }
-        x_btd + self.SelfAttention.forward(normed, (k_bhsk, v_bhsk), bias_bhts, input)
+        let keys_values = append(cache, self.SelfAttention.keys_values(normed.clone(), input));
+        x_btd + self.SelfAttention.forward(normed, keys_values, bias_bhts, input)
     }
 }
 

@@ -35,8 +35,8 @@ use layer::{DecoderBlock, EncoderBlock, LayerNorm};
 use position::{Buckets, Direction, up_to};
 use rows::{Answers, Place, Prompts, sight};
 
+use crate::cache::KeysValues;
 use crate::generate::Incremental;
-use crate::layer::KeysValues;
 use crate::linear::{Linear, Source};
 use crate::lora;
 use crate::tokens::{NEW_TOKENS, NewTokens, draw, embed, scores};

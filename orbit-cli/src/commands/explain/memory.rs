@@ -1,6 +1,6 @@
 //! What a run keeps in memory, by arithmetic on the model's shape.
 
-use orbit_models::DecoderConfig;
+use orbit_models::{DecoderConfig, Family};
 use orbit_regularizers::{At, Use};
 
 use crate::config::RunFile;
@@ -85,6 +85,7 @@ fn bottom(model: &DecoderConfig, layers: usize, embeddings: bool) -> usize {
 fn activations(model: &DecoderConfig, batch: &Batch, vocabulary: usize) -> usize {
     let (d, f) = (model.hidden_size, model.intermediate_size);
     let (heads, groups, k) = (model.num_attention_heads, model.num_key_value_heads, model.head_dim);
-    let a_token = 4 * d + 2 * (heads + groups) * k + 3 * f + heads * batch.width;
+    let inner = if model.family == Family::Llama { 3 } else { 2 };
+    let a_token = 4 * d + 2 * (heads + groups) * k + inner * f + heads * batch.width;
     F32 * (model.num_hidden_layers * a_token * batch.tokens() + 2 * batch.answers * vocabulary)
 }

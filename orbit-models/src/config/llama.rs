@@ -1,12 +1,11 @@
-//! The keys of `config.json` that bear on the computation.
+//! The keys of a Llama's `config.json` that bear on the computation.
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecoderConfig, Fault};
+use super::{DecoderConfig, Family, Fault, TokenIds};
 use crate::weights::Dtype;
 
 const ARCHITECTURE: &str = "LlamaForCausalLM";
-const MODEL_TYPE: &str = "llama";
 const ACTIVATION: &str = "silu";
 
 /// `config.json`. Sizes have no defaults here: a file without them is more likely broken than meant.
@@ -51,36 +50,11 @@ struct Rope {
     partial_rotary_factor: Option<f64>,
 }
 
-/// One id, or a list of them.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum TokenIds {
-    One(u32),
-    Many(Vec<u32>),
-}
-
-impl TokenIds {
-    pub(crate) fn new(ids: &[u32]) -> Option<Self> {
-        match ids {
-            [] => None,
-            [id] => Some(Self::One(*id)),
-            ids => Some(Self::Many(ids.to_vec())),
-        }
-    }
-
-    pub(crate) fn into_vec(self) -> Vec<u32> {
-        match self {
-            Self::One(id) => vec![id],
-            Self::Many(ids) => ids,
-        }
-    }
-}
-
 impl ConfigFile {
     pub(super) fn new(config: &DecoderConfig, dtype: Dtype) -> Self {
         Self {
             architectures: vec![ARCHITECTURE.to_owned()],
-            model_type: MODEL_TYPE.to_owned(),
+            model_type: Family::Llama.model_type().to_owned(),
             vocab_size: Some(config.vocab_size),
             hidden_size: Some(config.hidden_size),
             intermediate_size: Some(config.intermediate_size),
@@ -89,7 +63,7 @@ impl ConfigFile {
             num_key_value_heads: Some(config.num_key_value_heads),
             head_dim: Some(config.head_dim),
             hidden_act: Some(ACTIVATION.to_owned()),
-            rms_norm_eps: Some(config.rms_norm_eps),
+            rms_norm_eps: Some(config.norm_eps),
             rope_theta: Some(config.rope_theta),
             rope_parameters: None,
             rope_scaling: None,
@@ -114,6 +88,7 @@ impl ConfigFile {
         let absent = DecoderConfig::default();
         let rope_theta = self.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).or(self.rope_theta);
         Ok(DecoderConfig {
+            family: Family::Llama,
             vocab_size: needed("vocab_size", self.vocab_size)?,
             hidden_size,
             intermediate_size: needed("intermediate_size", self.intermediate_size)?,
@@ -124,7 +99,7 @@ impl ConfigFile {
                 Some(head_dim) => head_dim,
                 None => head_dim(hidden_size, num_attention_heads)?,
             },
-            rms_norm_eps: self.rms_norm_eps.unwrap_or(absent.rms_norm_eps),
+            norm_eps: self.rms_norm_eps.unwrap_or(absent.norm_eps),
             rope_theta: rope_theta.unwrap_or(absent.rope_theta),
             max_position_embeddings: self.max_position_embeddings.unwrap_or(absent.max_position_embeddings),
             tie_word_embeddings: self.tie_word_embeddings.unwrap_or(absent.tie_word_embeddings),
@@ -140,8 +115,9 @@ impl ConfigFile {
         if !named {
             return Err(("architectures", format!("is {:?}; {ARCHITECTURE} can be read", self.architectures)));
         }
-        if self.model_type != MODEL_TYPE {
-            return Err(("model_type", format!("is {:?}; \"{MODEL_TYPE}\" can be read", self.model_type)));
+        if self.model_type != Family::Llama.model_type() {
+            let known = Family::ALL.map(|family| format!("{:?}", family.model_type())).join(" and ");
+            return Err(("model_type", format!("is {:?}; {known} can be read", self.model_type)));
         }
         Ok(())
     }

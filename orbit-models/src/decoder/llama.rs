@@ -1,4 +1,4 @@
-//! One block of the decoder, and what it is made of.
+//! The stack of the Llama family, and what it is made of.
 //!
 //! Shapes: B rows, T tokens, S keys seen, D hidden, H heads, G groups, K head. Weights keep the layout of the checkpoint,
 //! `[out, in]`, and the fields its names.
@@ -8,31 +8,33 @@ use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::Input;
 use orbit_core::kernel::{Rope, attend, rms_norm, split_heads, swiglu};
 
+use super::{Cache, Stack};
 use crate::DecoderConfig;
+use crate::cache::{KeysValues, append};
 use crate::linear::{Linear, Source};
 
 /// [`rms_norm`] with its weight.
 #[derive(Module, Debug)]
-pub(crate) struct RmsNorm {
-    pub(crate) weight: Param<Tensor<1>>,
+struct RmsNorm {
+    weight: Param<Tensor<1>>,
     epsilon: f32,
 }
 
 impl RmsNorm {
-    pub(crate) fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
         let shape = [config.hidden_size];
         let data = TensorData::new(source(&format!("{name}.weight"), &shape), shape);
-        Self { weight: Param::from_tensor(Tensor::from_data(data, device)), epsilon: config.rms_norm_eps as f32 }
+        Self { weight: Param::from_tensor(Tensor::from_data(data, device)), epsilon: config.norm_eps as f32 }
     }
 
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        rms_norm(x, self.weight.val(), self.epsilon)
+    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        rms_norm(x_btd, self.weight.val(), self.epsilon)
     }
 }
 
 /// Grouped-query attention with rotary positions.
 #[derive(Module, Debug)]
-pub(crate) struct Attention {
+struct Attention {
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
@@ -40,9 +42,6 @@ pub(crate) struct Attention {
     heads: usize,
     groups: usize,
 }
-
-/// Keys and values of the tokens so far, `[B, G, S, K]`.
-pub(crate) type KeysValues = (Tensor<4>, Tensor<4>);
 
 impl Attention {
     fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
@@ -66,22 +65,16 @@ impl Attention {
         cache: Option<&mut Option<KeysValues>>,
     ) -> Tensor<3> {
         let q_bhtk = split_heads(self.q_proj.forward(x_btd.clone(), input), self.heads, Some(rope));
-        let mut k_bgsk = split_heads(self.k_proj.forward(x_btd.clone(), input), self.groups, Some(rope));
-        let mut v_bgsk = split_heads(self.v_proj.forward(x_btd, input), self.groups, None);
-        if let Some(cache) = cache {
-            if let Some((past_k, past_v)) = cache.take() {
-                k_bgsk = Tensor::cat(vec![past_k, k_bgsk], 2);
-                v_bgsk = Tensor::cat(vec![past_v, v_bgsk], 2);
-            }
-            *cache = Some((k_bgsk.clone(), v_bgsk.clone()));
-        }
+        let k_bgtk = split_heads(self.k_proj.forward(x_btd.clone(), input), self.groups, Some(rope));
+        let v_bgtk = split_heads(self.v_proj.forward(x_btd, input), self.groups, None);
+        let (k_bgsk, v_bgsk) = append(cache, (k_bgtk, v_bgtk));
         self.o_proj.forward(attend(q_bhtk, k_bgsk, v_bgsk, &input.mask), input)
     }
 }
 
 /// The gated feed-forward layer.
 #[derive(Module, Debug)]
-pub(crate) struct FeedForward {
+struct FeedForward {
     gate_proj: Linear,
     up_proj: Linear,
     down_proj: Linear,
@@ -105,7 +98,7 @@ impl FeedForward {
 
 /// A pre-norm block: x + attention(norm(x)), then x + feed-forward(norm(x)).
 #[derive(Module, Debug)]
-pub(crate) struct Layer {
+struct Layer {
     self_attn: Attention,
     mlp: FeedForward,
     input_layernorm: RmsNorm,
@@ -113,7 +106,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub(crate) fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
         Self {
             self_attn: Attention::new(source, &format!("{name}.self_attn"), config, device),
             mlp: FeedForward::new(source, &format!("{name}.mlp"), config, device),
@@ -122,7 +115,7 @@ impl Layer {
         }
     }
 
-    pub(crate) fn forward(
+    fn forward(
         &self,
         x_btd: Tensor<3>,
         rope: &Rope,
@@ -133,5 +126,43 @@ impl Layer {
         let x_btd = x_btd + attended;
         let fed = self.mlp.forward(self.post_attention_layernorm.forward(x_btd.clone()), input);
         x_btd + fed
+    }
+}
+
+/// Token embedding, blocks, and a norm.
+#[derive(Module, Debug)]
+pub(super) struct Llama {
+    embed_tokens: Linear,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    head_dim: usize,
+    rope_theta: f64,
+}
+
+impl Llama {
+    pub(super) fn new(source: &mut Source<'_>, config: &DecoderConfig, device: &Device) -> Self {
+        Self {
+            embed_tokens: Linear::new(source, "model.embed_tokens", config.vocab_size, config.hidden_size, device),
+            layers: (0..config.num_hidden_layers)
+                .map(|layer| Layer::new(source, &format!("model.layers.{layer}"), config, device))
+                .collect(),
+            norm: RmsNorm::new(source, "model.norm", config, device),
+            head_dim: config.head_dim,
+            rope_theta: config.rope_theta,
+        }
+    }
+}
+
+impl Stack for Llama {
+    fn embedding(&self) -> &Linear {
+        &self.embed_tokens
+    }
+
+    fn forward(&self, mut x_btd: Tensor<3>, input: &Input, mut cache: Option<&mut Cache>) -> Tensor<3> {
+        let rope = Rope::new(&input.positions, self.head_dim, self.rope_theta);
+        for (index, layer) in self.layers.iter().enumerate() {
+            x_btd = layer.forward(x_btd, &rope, input, cache.as_mut().map(|cache| cache.layer(index)));
+        }
+        self.norm.forward(x_btd)
     }
 }

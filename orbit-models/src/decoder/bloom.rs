@@ -1,0 +1,169 @@
+//! The stack of BLOOM and BLOOMZ, and what it is made of.
+//!
+//! Shapes: B rows, T tokens, S keys seen, D hidden, H heads, K head. Weights keep the layout of the checkpoint, `[out, in]`, and
+//! the fields its names.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use orbit_core::Input;
+use orbit_core::kernel::{Alibi, Bias, Scores, attend_scored, gelu, layer_norm, split_part};
+
+use super::{Cache, Stack};
+use crate::DecoderConfig;
+use crate::cache::{KeysValues, append};
+use crate::linear::{Linear, Source};
+
+/// [`layer_norm`] with its weight and bias.
+#[derive(Module, Debug)]
+struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    epsilon: f32,
+}
+
+impl LayerNorm {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let shape = [config.hidden_size];
+        let mut vector = |part: &str| {
+            let data = TensorData::new(source(&format!("{name}.{part}"), &shape), shape);
+            Param::from_tensor(Tensor::from_data(data, device))
+        };
+        Self { weight: vector("weight"), bias: vector("bias"), epsilon: config.norm_eps as f32 }
+    }
+
+    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        layer_norm(x_btd, self.weight.val(), self.bias.val(), self.epsilon)
+    }
+}
+
+/// Attention with linear biases, whose queries, keys and values come from one layer.
+#[derive(Module, Debug)]
+struct Attention {
+    /// `[H · 3 · K, D]`: the query, key and value of the first head, then those of the next.
+    query_key_value: Linear,
+    dense: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let d = config.hidden_size;
+        Self {
+            query_key_value: Linear::with_bias(source, &format!("{name}.query_key_value"), 3 * d, d, device),
+            dense: Linear::with_bias(source, &format!("{name}.dense"), d, d, device),
+            heads: config.num_attention_heads,
+        }
+    }
+
+    fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        alibi: &Alibi,
+        input: &Input,
+        cache: Option<&mut Option<KeysValues>>,
+    ) -> Tensor<3> {
+        let joined = self.query_key_value.forward(x_btd, input);
+        let [q_bhtk, k_bhtk, v_bhtk] = [0, 1, 2].map(|part| split_part(joined.clone(), self.heads, part, 3));
+        let (k_bhsk, v_bhsk) = append(cache, (k_bhtk, v_bhtk));
+        let [_, _, _, k] = q_bhtk.dims();
+        let scores = Scores { scale: (k as f32).sqrt().recip(), bias: Bias::Alibi(alibi.clone()) };
+        self.dense.forward(attend_scored(q_bhtk, k_bhsk, v_bhsk, &input.mask, &scores), input)
+    }
+}
+
+/// The feed-forward layer.
+#[derive(Module, Debug)]
+struct FeedForward {
+    dense_h_to_4h: Linear,
+    dense_4h_to_h: Linear,
+}
+
+impl FeedForward {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let (d, wide) = (config.hidden_size, config.intermediate_size);
+        Self {
+            dense_h_to_4h: Linear::with_bias(source, &format!("{name}.dense_h_to_4h"), wide, d, device),
+            dense_4h_to_h: Linear::with_bias(source, &format!("{name}.dense_4h_to_h"), d, wide, device),
+        }
+    }
+
+    fn forward(&self, x_btd: Tensor<3>, input: &Input) -> Tensor<3> {
+        self.dense_4h_to_h.forward(gelu(self.dense_h_to_4h.forward(x_btd, input)), input)
+    }
+}
+
+/// A pre-norm block: x + attention(norm(x)), then x + feed-forward(norm(x)).
+#[derive(Module, Debug)]
+struct Block {
+    input_layernorm: LayerNorm,
+    self_attention: Attention,
+    post_attention_layernorm: LayerNorm,
+    mlp: FeedForward,
+}
+
+impl Block {
+    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let after = format!("{name}.post_attention_layernorm");
+        Self {
+            input_layernorm: LayerNorm::new(source, &format!("{name}.input_layernorm"), config, device),
+            self_attention: Attention::new(source, &format!("{name}.self_attention"), config, device),
+            post_attention_layernorm: LayerNorm::new(source, &after, config, device),
+            mlp: FeedForward::new(source, &format!("{name}.mlp"), config, device),
+        }
+    }
+
+    fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        alibi: &Alibi,
+        input: &Input,
+        cache: Option<&mut Option<KeysValues>>,
+    ) -> Tensor<3> {
+        let attended = self.self_attention.forward(self.input_layernorm.forward(x_btd.clone()), alibi, input, cache);
+        let x_btd = x_btd + attended;
+        let fed = self.mlp.forward(self.post_attention_layernorm.forward(x_btd.clone()), input);
+        x_btd + fed
+    }
+}
+
+/// Token embedding and its norm, blocks, and a norm.
+#[derive(Module, Debug)]
+pub(super) struct Bloom {
+    word_embeddings: Linear,
+    word_embeddings_layernorm: LayerNorm,
+    h: Vec<Block>,
+    ln_f: LayerNorm,
+    heads: usize,
+}
+
+impl Bloom {
+    pub(super) fn new(source: &mut Source<'_>, config: &DecoderConfig, device: &Device) -> Self {
+        let (rows, d) = (config.vocab_size, config.hidden_size);
+        let embedding_norm = "transformer.word_embeddings_layernorm";
+        Self {
+            word_embeddings: Linear::new(source, "transformer.word_embeddings", rows, d, device),
+            word_embeddings_layernorm: LayerNorm::new(source, embedding_norm, config, device),
+            h: (0..config.num_hidden_layers)
+                .map(|layer| Block::new(source, &format!("transformer.h.{layer}"), config, device))
+                .collect(),
+            ln_f: LayerNorm::new(source, "transformer.ln_f", config, device),
+            heads: config.num_attention_heads,
+        }
+    }
+}
+
+impl Stack for Bloom {
+    fn embedding(&self) -> &Linear {
+        &self.word_embeddings
+    }
+
+    fn forward(&self, x_btd: Tensor<3>, input: &Input, mut cache: Option<&mut Cache>) -> Tensor<3> {
+        let keys = cache.as_mut().map(|cache| cache.positions(input));
+        let alibi = Alibi::new(self.heads, &input.positions, keys.as_ref().unwrap_or(&input.positions));
+        let mut x_btd = self.word_embeddings_layernorm.forward(x_btd);
+        for (index, block) in self.h.iter().enumerate() {
+            x_btd = block.forward(x_btd, &alibi, input, cache.as_mut().map(|cache| cache.layer(index)));
+        }
+        self.ln_f.forward(x_btd)
+    }
+}
