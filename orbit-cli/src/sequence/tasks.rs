@@ -40,8 +40,11 @@ impl Examiner<'_> {
     /// The score of a task's test part. `adapters` chooses one of the model's adapters for every instance; empty for a model
     /// without.
     pub(crate) fn score(&self, model: &LanguageModel, task: &Task, adapters: &[Option<usize>]) -> Result<TaskResult> {
-        let scored =
-            if task.metric.generates() { self.written(model, task, adapters) } else { self.chosen(model, task, adapters) };
+        let scored = if task.metric.generates() {
+            self.written(model, task, adapters)
+        } else {
+            self.chosen(model, task, adapters)
+        };
         scored.with_context(|| format!("task {}", task.name))
     }
 
