@@ -1,6 +1,7 @@
 //! The command line. What is written here is what `--help` shows.
 
 mod plugin;
+mod study;
 mod switch;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use plugin::{Language, Plugin, PluginCheck, PluginList, PluginNew, PluginTest};
 
+pub(crate) use study::{Study, StudyRun};
 pub(crate) use switch::{Switch, SwitchEval, SwitchRoute, SwitchTrain};
 
 use crate::config::Overrides;
@@ -71,6 +73,9 @@ pub(crate) enum Command {
     /// Write, list and check plugins: regularizers in libraries of their own
     #[command(subcommand)]
     Plugin(Plugin),
+    /// The study of forgetting: several models through the same tasks
+    #[command(subcommand)]
+    Study(Study),
     /// Route prompts to the adapter of their task
     #[command(subcommand)]
     Switch(Switch),
