@@ -9,6 +9,7 @@ mod history;
 mod html;
 mod join;
 mod labels;
+mod page;
 mod plot;
 mod quantity;
 pub(crate) mod sequence;

@@ -122,7 +122,9 @@ impl SequenceReport {
     /// R of the tasks, as far as it was measured.
     pub(crate) fn task_scores(&self) -> orbit_data::Result<Scores> {
         let mut scores = Scores::of_tasks(self.tasks.iter().map(|task| task.name.clone()))?;
-        if let Some(before) = self.tasks.iter().map(|task| Some(task.before.as_ref()?.value)).collect::<Option<Vec<_>>>() {
+        if let Some(before) =
+            self.tasks.iter().map(|task| Some(task.before.as_ref()?.value)).collect::<Option<Vec<_>>>()
+        {
             scores.set_before(&before)?;
         }
         for (column, task) in self.tasks.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The tables of a report, before anybody decided how they look.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use super::{
 /// Named rows under named columns; each row has a cell for each column.
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
-    pub(super) caption: &'static str,
+    pub(super) caption: Cow<'static, str>,
     /// What the rows are.
     pub(super) corner: &'static str,
     pub(super) columns: Vec<String>,
@@ -50,7 +50,7 @@ pub(super) fn models(report: &Report) -> Table {
         rows.push(not_trained(POPULARITY, None, Some(&baselines.popularity)));
         rows.push(not_trained(TRANSITIONS, None, Some(&baselines.transitions)));
     }
-    let caption = "Models: language ability against the new job";
+    let caption = "Models: language ability against the new job".into();
     Table { caption, corner: "Model", columns: columns.map(str::to_owned).into(), rows }
 }
 
@@ -95,7 +95,7 @@ pub(super) fn training(report: &Report) -> Option<Table> {
     };
     let rows: Vec<Row> = report.runs.iter().enumerate().map(row).collect();
     let columns = columns.map(str::to_owned).into();
-    (!rows.is_empty()).then_some(Table { caption: "Training and selection", corner: "Model", columns, rows })
+    (!rows.is_empty()).then_some(Table { caption: "Training and selection".into(), corner: "Model", columns, rows })
 }
 
 /// One row for each suite, with the score of each model; `None` when no text was evaluated.
@@ -111,7 +111,7 @@ pub(super) fn suites(report: &Report) -> Option<Table> {
     names.dedup();
     let rows: Vec<Row> = names.iter().filter_map(|name| suite(name, &models)).collect();
     (!rows.is_empty()).then(|| Table {
-        caption: "Language suites: score and 95% interval",
+        caption: "Language suites: score and 95% interval".into(),
         corner: "Suite",
         columns: std::iter::once("Chance".to_owned()).chain(models.into_iter().map(|(name, _)| name)).collect(),
         rows,
@@ -160,7 +160,12 @@ pub(super) fn retrieval(report: &Report) -> Option<Table> {
         Row { name, detail: format!("{} users", quantity::count(r.users)), run, cells }
     };
     let rows: Vec<Row> = all.into_iter().map(row).collect();
-    (!rows.is_empty()).then_some(Table { caption: "Retrieval over the full catalogue", corner: "Model", columns, rows })
+    (!rows.is_empty()).then_some(Table {
+        caption: "Retrieval over the full catalogue".into(),
+        corner: "Model",
+        columns,
+        rows,
+    })
 }
 
 impl Cell {

@@ -4,6 +4,8 @@ mod curves;
 mod retention;
 mod trade_off;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Report, Run};
@@ -11,10 +13,16 @@ use super::{Report, Run};
 /// A plot with the words around it.
 #[derive(Debug, Serialize)]
 pub(super) struct Figure {
-    title: &'static str,
+    title: Cow<'static, str>,
     /// How to read it, in one or two sentences.
-    caption: &'static str,
+    caption: Cow<'static, str>,
     svg: String,
+}
+
+impl Figure {
+    fn new(title: impl Into<Cow<'static, str>>, caption: impl Into<Cow<'static, str>>, svg: String) -> Self {
+        Self { title: title.into(), caption: caption.into(), svg }
+    }
 }
 
 /// The plots for which there is something to show.
