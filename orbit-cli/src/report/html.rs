@@ -116,10 +116,17 @@ mod tests {
         assert!(!page.contains("<svg"));
     }
 
-    /// Writes the sample where `ORBIT_SAMPLE_REPORT` says, to be looked at.
+    /// Writes the samples where `ORBIT_SAMPLE_REPORT` says, to be looked at.
     #[test]
-    fn sample_page_can_be_looked_at() {
-        let Some(directory) = std::env::var_os("ORBIT_SAMPLE_REPORT") else { return };
-        sample::report().save(std::path::Path::new(&directory)).unwrap();
+    fn sample_pages_can_be_looked_at() {
+        let Some(directory) = std::env::var_os("ORBIT_SAMPLE_REPORT").map(std::path::PathBuf::from) else { return };
+        sample::report().save(&directory).unwrap();
+        let folder = |name: &str| {
+            std::fs::create_dir_all(directory.join(name)).unwrap();
+            directory.join(name)
+        };
+        for seed in [1, 2] {
+            sample::sequence(seed).save(&folder(&format!("sequence-{seed}"))).unwrap();
+        }
     }
 }

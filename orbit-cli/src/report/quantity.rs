@@ -100,6 +100,21 @@ pub(super) fn count(number: u64) -> String {
     grouped
 }
 
+/// A difference, with its sign.
+pub(super) fn signed(value: f64) -> String {
+    finite(value, |x| {
+        let size = format!("{:.3}", x.abs());
+        let sign = if size.chars().all(|c| matches!(c, '0' | '.')) {
+            ""
+        } else if x < 0.0 {
+            "−"
+        } else {
+            "+"
+        };
+        format!("{sign}{size}")
+    })
+}
+
 fn finite(value: f64, write: impl FnOnce(f64) -> String) -> String {
     if value.is_finite() { write(value) } else { NONE.to_owned() }
 }
@@ -144,6 +159,7 @@ mod tests {
         assert_eq!(bytes(3 << 30), "3.0 GiB");
         assert_eq!(count(12_345_678), "12,345,678");
         assert_eq!(count(999), "999");
+        assert_eq!([0.0312, -0.2, -0.0001].map(signed), ["+0.031", "−0.200", "0.000"]);
         assert_eq!(percent(f64::NAN), NONE);
         assert_eq!(duration(f64::INFINITY), NONE);
     }

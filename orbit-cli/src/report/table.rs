@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use orbit_data::continual::Estimate;
 use serde::Serialize;
 
 use super::{
@@ -20,7 +21,7 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) name: String,
     /// What else identifies the row: the hooks of a run, the metric of a suite.
@@ -31,7 +32,7 @@ pub(super) struct Row {
 }
 
 /// A value with, perhaps, its 95% interval.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Cell {
     pub(super) value: String,
     pub(super) interval: String,
@@ -169,19 +170,34 @@ pub(super) fn retrieval(report: &Report) -> Option<Table> {
 }
 
 impl Cell {
-    fn new(value: Option<f64>, ends: Option<Interval>, number: fn(f64) -> String) -> Self {
+    pub(super) fn new(value: Option<f64>, ends: Option<Interval>, number: fn(f64) -> String) -> Self {
         let Some(value) = value else { return Self::none() };
         let interval = ends.map_or_else(String::new, |ends| quantity::interval(ends, number));
         Self { value: number(value), interval }
     }
 
-    fn plain(value: String) -> Self {
+    /// What an estimate came to, with its interval.
+    pub(super) fn estimate(estimate: &Estimate, number: fn(f64) -> String) -> Self {
+        Self::new(Some(estimate.value), ends(estimate), number)
+    }
+
+    /// As [`estimate`](Self::estimate), where there may be none.
+    pub(super) fn perhaps(estimate: Option<&Estimate>, number: fn(f64) -> String) -> Self {
+        estimate.map_or_else(Self::none, |estimate| Self::estimate(estimate, number))
+    }
+
+    pub(super) fn plain(value: String) -> Self {
         Self { value, interval: String::new() }
     }
 
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self::plain(NONE.to_owned())
     }
+}
+
+/// The ends of an estimate's interval.
+pub(super) fn ends(estimate: &Estimate) -> Option<Interval> {
+    estimate.interval.map(|interval| [interval.low, interval.high])
 }
 
 #[cfg(test)]

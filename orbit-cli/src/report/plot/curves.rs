@@ -102,7 +102,7 @@ fn sentence(clauses: impl Iterator<Item = String>) -> String {
 }
 
 /// Exponential moving average without the bias of its first value.
-fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let (mut sum, mut weight) = (0.0, 0.0);
     let next = |(step, value): &(f64, f64)| {
         sum = SMOOTHING * sum + (1.0 - SMOOTHING) * value;

@@ -1,7 +1,10 @@
 //! The plots of a report.
 
 mod curves;
+pub(super) mod heat_map;
 mod retention;
+pub(super) mod stage_loss;
+pub(super) mod stages;
 mod trade_off;
 
 use std::borrow::Cow;
@@ -17,11 +20,17 @@ pub(super) struct Figure {
     /// How to read it, in one or two sentences.
     caption: Cow<'static, str>,
     svg: String,
+    /// Whether it needs the width of the page.
+    wide: bool,
 }
 
 impl Figure {
     fn new(title: impl Into<Cow<'static, str>>, caption: impl Into<Cow<'static, str>>, svg: String) -> Self {
-        Self { title: title.into(), caption: caption.into(), svg }
+        Self { title: title.into(), caption: caption.into(), svg, wide: false }
+    }
+
+    fn wide(self) -> Self {
+        Self { wide: true, ..self }
     }
 }
 
