@@ -7,13 +7,15 @@ use anyhow::{Context, Result};
 
 use crate::args::{Global, Report as ReportArgs};
 use crate::commands::print;
-use crate::report::{self, Report, Saved, SequenceReport};
+use crate::report::{self, Comparison, Report, Saved, SequenceReport, StudyReport};
 use crate::usage::Usage;
 
 /// Reports of one kind, as one.
 enum Shown {
     Training(Box<Report>),
-    Sequence(Box<SequenceReport>),
+    Sequence(SequenceReport),
+    Sequences(Comparison),
+    Study(StudyReport),
 }
 
 pub(crate) fn run(args: &ReportArgs, _: &Global) -> Result<()> {
@@ -32,17 +34,25 @@ pub(crate) fn run(args: &ReportArgs, _: &Global) -> Result<()> {
 
 impl Shown {
     fn new(saved: Vec<Saved>) -> Result<Self> {
-        let (mut training, mut sequences) = (Vec::new(), Vec::new());
+        let (mut training, mut sequences, mut studies) = (Vec::new(), Vec::new(), Vec::new());
         for saved in saved {
             match saved {
                 Saved::Training(report) => training.push(*report),
-                Saved::Sequence(report) => sequences.push(report),
+                Saved::Sequence(report) => sequences.push(*report),
+                Saved::Study(report) => studies.push(*report),
             }
         }
-        match (training.len(), sequences.len()) {
-            (_, 0) => Ok(Self::Training(Box::new(Report::join(training)?))),
-            (0, 1) => Ok(Self::Sequence(sequences.remove(0))),
-            _ => Err(Usage::new("a run over a sequence is shown alone: name one").into()),
+        match (training.len(), sequences.len(), studies.len()) {
+            (_, 0, 0) => Ok(Self::Training(Box::new(Report::join(training)?))),
+            (0, 1, 0) => Ok(Self::Sequence(sequences.remove(0))),
+            (0, _, 0) => Ok(Self::Sequences(Comparison::new(sequences)?)),
+            // The measures may be those of an older build.
+            (0, 0, 1) => Ok(Self::Study(studies.remove(0).remeasured()?)),
+            (0, 0, _) => Err(Usage::new("a study is shown alone: name one").into()),
+            _ => {
+                Err(Usage::new("fine-tuning runs, sequences and studies measure different things: name one kind")
+                    .into())
+            }
         }
     }
 
@@ -50,6 +60,8 @@ impl Shown {
         match self {
             Self::Training(report) => report.save(directory),
             Self::Sequence(report) => report.save(directory),
+            Self::Sequences(comparison) => comparison.save(directory),
+            Self::Study(study) => study.save(directory),
         }
     }
 
@@ -57,6 +69,8 @@ impl Shown {
         match self {
             Self::Training(report) => Ok(report::text(report)),
             Self::Sequence(report) => report.text(),
+            Self::Sequences(comparison) => Ok(comparison.text()),
+            Self::Study(study) => Ok(study.text()),
         }
     }
 }
@@ -71,16 +85,24 @@ mod tests {
         Saved::Sequence(Box::new(sample::sequence(seed)))
     }
 
+    fn study() -> Saved {
+        Saved::Study(Box::new(sample::study()))
+    }
+
     #[test]
     fn each_kind_is_shown_in_its_way() {
         let title = |saved: Vec<Saved>| Shown::new(saved).unwrap().text().unwrap().lines().next().unwrap().to_owned();
         assert_eq!(title(vec![sequence(1)]), "Three tasks on the middle model, seed 1");
+        assert!(title(vec![sequence(1), sequence(2)]).ends_with("seed 1, Three tasks on the middle model, seed 2"));
+        assert_eq!(title(vec![study()]), "Forgetting over three instruction tasks");
         assert_eq!(title(vec![Saved::Training(Box::new(sample::report()))]), "Amazon Beauty on SmolLM2-135M");
     }
 
     #[test]
     fn what_cannot_be_joined_is_a_mistake_of_the_command_line() {
-        let error = Shown::new(vec![sequence(1), sequence(2)]).err().unwrap();
-        assert!(error.is::<Usage>(), "{error}");
+        for saved in [vec![study(), study()], vec![study(), sequence(1)]] {
+            let error = Shown::new(saved).err().unwrap();
+            assert!(error.is::<Usage>(), "{error}");
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Reports on disk: two kinds of `report.json`, told apart by its `kind`.
+//! Reports on disk: three kinds of `report.json`, told apart by its `kind`.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Report, SequenceReport};
+use super::{Report, SequenceReport, StudyReport};
 
 /// A report as it was found.
 pub(crate) enum Saved {
@@ -13,6 +13,8 @@ pub(crate) enum Saved {
     Training(Box<Report>),
     /// Of a run over a sequence of tasks.
     Sequence(Box<SequenceReport>),
+    /// Of several models over the same sequence.
+    Study(Box<StudyReport>),
 }
 
 impl Saved {
@@ -26,6 +28,7 @@ impl Saved {
         match kind(path)?.as_deref() {
             None => Ok(Self::Training(Box::new(Report::load(path)?))),
             Some(SequenceReport::KIND) => Ok(Self::Sequence(Box::new(SequenceReport::load(path)?))),
+            Some(StudyReport::KIND) => Ok(Self::Study(Box::new(StudyReport::load(path)?))),
             Some(other) => {
                 bail!(
                     "report {} is of the kind '{other}', which this build does not know; use a newer orbit",
@@ -83,6 +86,8 @@ mod tests {
         assert!(matches!(Saved::load(directory.path()).unwrap(), Saved::Training(_)));
         sample::sequence(7).save(directory.path()).unwrap();
         assert!(matches!(Saved::load(&directory.path().join("report.json")).unwrap(), Saved::Sequence(_)));
+        sample::study().save(directory.path()).unwrap();
+        assert!(matches!(Saved::load(directory.path()).unwrap(), Saved::Study(_)));
     }
 
     #[test]
@@ -96,7 +101,7 @@ mod tests {
         assert!(why(r#"{"format": 1, "kind": "poem"}"#).contains("of the kind 'poem', which this build does not know"));
         assert!(why("[]").contains("is not a report of orbit"));
         assert!(why(r#"{"format": 9, "kind": "sequence"}"#).contains("format 9, this build reads up to 1"));
-        assert!(why(r#"{"format": 1, "kind": "sequence"}"#).contains("cannot understand the report"));
+        assert!(why(r#"{"format": 1, "kind": "study"}"#).contains("cannot understand the report"));
         fs::remove_file(&path).unwrap();
         assert!(Saved::load(directory.path()).err().unwrap().to_string().contains("cannot read the report"));
     }

@@ -125,6 +125,7 @@ mod tests {
             std::fs::create_dir_all(directory.join(name)).unwrap();
             directory.join(name)
         };
+        sample::study().save(&folder("study")).unwrap();
         for seed in [1, 2] {
             sample::sequence(seed).save(&folder(&format!("sequence-{seed}"))).unwrap();
         }

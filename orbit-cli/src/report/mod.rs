@@ -2,10 +2,11 @@
 //!
 //! [`Report`] is the value; [`Report::save`] writes `report.json` and `report.html` into a run directory and
 //! [`Report::load`] reads the first back. All views say the same thing because they are built from the same two values,
-//! the [`Headline`] and the tables. So it is with [`SequenceReport`], of
-//! a run over a sequence of tasks; [`Saved`] is either.
+//! the [`Headline`] and the tables. So it is with [`SequenceReport`], of a run over a sequence of tasks, and with
+//! [`StudyReport`], of several models over the same sequence; [`Saved`] is any of the three.
 
 mod alike;
+mod compare;
 mod file;
 mod headline;
 mod history;
@@ -19,6 +20,7 @@ mod plot;
 mod quantity;
 pub(crate) mod sequence;
 mod spread;
+pub(crate) mod study;
 mod svg;
 mod table;
 mod text;
@@ -34,11 +36,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugins::Record;
 
+pub(crate) use compare::Comparison;
 pub(crate) use file::Saved;
 pub(crate) use headline::{Headline, headline};
 pub(crate) use history::downsample;
 pub(crate) use html::render as html;
 pub(crate) use sequence::SequenceReport;
+pub(crate) use study::StudyReport;
 pub(crate) use text::render as text;
 
 /// Everything one command found out, and what is needed to find it out again.

@@ -8,6 +8,7 @@ use super::{
     Headline, Machine,
     plot::Figure,
     quantity::{self, NONE},
+    study::Claim,
     table::Table,
 };
 
@@ -39,10 +40,14 @@ pub(super) struct Section {
 #[derive(Serialize)]
 #[serde(tag = "is", content = "of", rename_all = "snake_case")]
 pub(super) enum Block {
+    /// A paragraph.
+    Text(String),
     /// A table.
     Table(Table),
     /// Plots side by side, as far as there is room.
     Figures(Vec<Figure>),
+    /// What a paper says, and whether it is so here.
+    Claims(Vec<Claim>),
 }
 
 /// A word the page uses, for those who meet it first.
@@ -95,8 +100,10 @@ impl Page {
 impl Block {
     fn is_empty(&self) -> bool {
         match self {
+            Self::Text(text) => text.is_empty(),
             Self::Table(table) => table.rows.is_empty(),
             Self::Figures(figures) => figures.is_empty(),
+            Self::Claims(claims) => claims.is_empty(),
         }
     }
 }

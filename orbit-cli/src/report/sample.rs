@@ -9,7 +9,7 @@ use super::{
     SuiteScore, Text,
 };
 
-pub(crate) use sequences::sequence;
+pub(crate) use sequences::{sequence, study};
 
 /// Suites with their score before training and by chance.
 const SUITES: [(&str, f64, f64, &str); 4] = [

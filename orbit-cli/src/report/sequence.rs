@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Drift, Interval, Machine, Point, file};
 
-use findings::TaskMeasures;
+pub(super) use findings::TaskMeasures;
+pub(super) use headline::method;
+pub(super) use views::SUITE_TERMS;
 
 /// Everything that a run over a sequence of tasks found out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

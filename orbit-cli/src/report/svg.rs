@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::quantity::Unit;
+use super::quantity::{self, Unit};
 
 pub(super) const WIDTH: f64 = 460.0;
 const PLOT_HEIGHT: f64 = 256.0;
@@ -53,6 +53,25 @@ impl Axis {
         Self { name: String::new(), low: -0.5, high: names.len() as f64 - 0.5, ticks }
     }
 
+    /// Numbers of parameters on a logarithmic scale: the places are powers of ten, see [`Axis::size`]. `None` without one.
+    pub(super) fn sizes(name: &str, parameters: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sizes: Vec<f64> = parameters.into_iter().filter(|size| *size > 0.0).collect();
+        sizes.sort_by(f64::total_cmp);
+        sizes.dedup();
+        let (low, high) = (sizes.first()? / 1.5, sizes.last()? * 1.5);
+        let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
+        let round = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)));
+        let round: Vec<f64> = round.filter(|size| (low..=high).contains(size)).collect();
+        let ticks = if round.len() > 1 { round } else { sizes };
+        let ticks = ticks.into_iter().map(|size| (Self::size(size), quantity::parameters(size))).collect();
+        Some(Self { name: name.to_owned(), low: Self::size(low), high: Self::size(high), ticks })
+    }
+
+    /// The place of a number of parameters on the axis of [`sizes`](Self::sizes).
+    pub(super) fn size(parameters: f64) -> f64 {
+        parameters.log10()
+    }
+
     /// Before training and after each stage, from 0: by the names of the tasks where they have room, else by number.
     pub(super) fn stages(tasks: &[String]) -> Self {
         let longest = tasks.iter().map(|task| task.chars().count()).max().unwrap_or(0);
@@ -94,6 +113,8 @@ pub(super) enum Key {
     Line(usize),
     /// The marker of a series.
     Marker(usize),
+    /// The marker of a series without its filling.
+    Hollow(usize),
     /// A reference line with this class.
     Reference(&'static str),
 }
@@ -169,6 +190,12 @@ impl Chart {
         self.polyline("trace", series, points);
     }
 
+    /// The line of a series, dashed: a limit that moves.
+    pub(super) fn dashes(&mut self, series: usize, points: &[(f64, f64)]) {
+        self.polyline("dashes", series, points);
+        self.avoid(points);
+    }
+
     fn polyline(&mut self, class: &str, series: usize, points: &[(f64, f64)]) {
         let series = series % PALETTE;
         let places = points.iter().map(|(x, y)| format!("{:.1},{:.1}", self.px(*x), self.py(*y)));
@@ -179,6 +206,11 @@ impl Chart {
     /// The marker of a series; `tip` is shown when the pointer rests on it.
     pub(super) fn marker(&mut self, series: usize, x: f64, y: f64, tip: &str) {
         self.mark("marker", series, x, y, tip);
+    }
+
+    /// The marker of a series without its filling.
+    pub(super) fn hollow(&mut self, series: usize, x: f64, y: f64, tip: &str) {
+        self.mark("hollow", series, x, y, tip);
     }
 
     fn mark(&mut self, class: &str, series: usize, x: f64, y: f64, tip: &str) {
@@ -264,6 +296,7 @@ impl Chart {
                     self.body += &marker("marker", series, x + KEY / 2.0, y);
                 }
                 Key::Marker(series) => self.body += &marker("marker", series, x + KEY / 2.0, y),
+                Key::Hollow(series) => self.body += &marker("hollow", series, x + KEY / 2.0, y),
                 Key::Reference(class) => line(&mut self.body, class, [x, y, x + KEY, y]),
             }
             text(&mut self.body, "label", x + KEY + 6.0, y + 4.0, &escape(&name));

@@ -3,6 +3,7 @@
 mod curves;
 pub(super) mod heat_map;
 mod retention;
+pub(super) mod sizes;
 pub(super) mod stage_loss;
 pub(super) mod stages;
 mod trade_off;

@@ -1,11 +1,12 @@
-//! Made-up runs over a sequence of tasks.
+//! Made-up runs over a sequence of tasks, and a study of them.
 
 use orbit_data::continual::ItemScores;
 use orbit_data::text::Group;
 
 use super::super::{
-    Drift, Point, SequenceReport,
+    Drift, Point, SequenceReport, StudyReport,
     sequence::{Stage, SuiteColumn, TaskColumn, TaskScore},
+    study::{Origin, Subject},
 };
 use super::report;
 
@@ -26,22 +27,85 @@ const SUITES: [(&str, Group, f64, usize); 8] = [
 /// The share above chance that is left after each stage.
 const KEPT: [f64; 3] = [0.75, 0.55, 0.45];
 
-/// A model.
+/// A model of a study.
 struct Made {
     name: &'static str,
     parameters: u64,
     architecture: &'static str,
+    tuned_first: bool,
     /// What it can do above chance before training, as a share of all there is above chance.
     skill: f64,
     /// What it loses of that, as a share of what the others lose.
     loss: f64,
 }
 
-const MIDDLE: Made = Made { name: "middle", parameters: 134_515_008, architecture: "decoder", skill: 0.35, loss: 1.0 };
+const MODELS: [Made; 6] = [
+    Made { name: "small", parameters: 60_500_000, architecture: "decoder", tuned_first: false, skill: 0.2, loss: 1.0 },
+    Made {
+        name: "middle",
+        parameters: 134_515_008,
+        architecture: "decoder",
+        tuned_first: false,
+        skill: 0.35,
+        loss: 1.0,
+    },
+    Made {
+        name: "large",
+        parameters: 361_821_120,
+        architecture: "decoder",
+        tuned_first: false,
+        skill: 0.55,
+        loss: 0.95,
+    },
+    Made {
+        name: "two-sided small",
+        parameters: 76_961_152,
+        architecture: "encoder-decoder",
+        tuned_first: false,
+        skill: 0.22,
+        loss: 1.4,
+    },
+    Made {
+        name: "two-sided middle",
+        parameters: 180_000_000,
+        architecture: "encoder-decoder",
+        tuned_first: false,
+        skill: 0.4,
+        loss: 1.4,
+    },
+    Made {
+        name: "middle tuned",
+        parameters: 134_515_008,
+        architecture: "decoder",
+        tuned_first: true,
+        skill: 0.4,
+        loss: 0.4,
+    },
+];
+
+/// Six models with three seeds each.
+pub(crate) fn study() -> StudyReport {
+    let from = report();
+    let origin = Origin {
+        title: "Forgetting over three instruction tasks".to_owned(),
+        command: "orbit study recipes/luo.toml --data <data> & co".to_owned(),
+        version: from.version,
+        commit: from.commit,
+        started: from.started,
+        machine: from.machine,
+        device: from.device,
+    };
+    let subject = |made: &Made| Subject {
+        name: made.name.to_owned(),
+        tuned_first: made.tuned_first,
+        runs: (1..=3).map(|seed| run(made, seed)).collect(),
+    };
+    StudyReport::new(origin, MODELS.iter().map(subject).collect()).unwrap_or_else(|error| panic!("{error:#}"))
+}
 
 /// A run of the middle model.
 pub(crate) fn sequence(seed: u64) -> SequenceReport {
-    run(&MIDDLE, seed)
+    run(&MODELS[1], seed)
 }
 
 fn run(made: &Made, seed: u64) -> SequenceReport {
