@@ -197,10 +197,10 @@ pub(crate) struct Explain {
 /// Arguments of `orbit report`.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// Run directories, or their report.json files; several become one table
+    /// Directories of runs or of one study, or their report.json files; several runs become one table
     #[arg(required = true, value_name = "DIR")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Where to save the joint report.json and report.html; of one run, its own directory when absent
+    /// Where to save the joint report; of one run or study, its own directory when absent
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
