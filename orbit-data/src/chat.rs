@@ -12,8 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{Error, Result};
 
 /// What a model without a template reads and writes.
-const PLAIN: &str =
-    "{% for message in messages %}{{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}";
+const PLAIN: &str = "{% for message in messages %}{{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}";
 
 const CHATML: &str = "\
 {%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}\

@@ -44,7 +44,7 @@ pub(crate) fn run(study: &StudyFile, dir: &Path, quiet: bool) -> Result<Option<S
     let started = machine::now();
     let mut subjects = Vec::new();
     for model in &study.models {
-        let Some(runs) = runs(study, model, &dir.join("runs").join(&model.name), &model.path, quiet)? else {
+        let Some(runs) = runs_of(study, model, &dir.join("runs").join(&model.name), &model.path, quiet)? else {
             return Ok(None);
         };
         subjects.push(Subject { name: model.name.clone(), tuned_first: false, runs });
@@ -52,7 +52,7 @@ pub(crate) fn run(study: &StudyFile, dir: &Path, quiet: bool) -> Result<Option<S
         let name = format!("{}-tuned", model.name);
         let folder = dir.join("general").join(&model.name);
         let Some(path) = general::tune(study, general, model, &folder, quiet)? else { return Ok(None) };
-        let Some(runs) = runs(study, model, &dir.join("runs").join(&name), &path, quiet)? else { return Ok(None) };
+        let Some(runs) = runs_of(study, model, &dir.join("runs").join(&name), &path, quiet)? else { return Ok(None) };
         subjects.push(Subject { name, tuned_first: true, runs });
     }
     let origin = Origin {
@@ -70,7 +70,7 @@ pub(crate) fn run(study: &StudyFile, dir: &Path, quiet: bool) -> Result<Option<S
 }
 
 /// The runs of a model over the tasks, one for each seed.
-fn runs(
+fn runs_of(
     study: &StudyFile,
     model: &Studied,
     dir: &Path,
