@@ -43,7 +43,7 @@ fn model() -> Decoder {
 
 /// Every item with its score, best first.
 fn exhaustive(model: &Decoder, prompt: &[u32], sequences: &[Vec<u32>]) -> Vec<Ranked> {
-    let item = Choices { context: prompt.to_vec(), continuations: sequences.to_vec() };
+    let item = Choices { context: prompt.to_vec(), continuations: sequences.to_vec(), adapter: None };
     let scores = choices(model, &[item], 4096, &mut |_| {}).unwrap().remove(0);
     let mut ranked: Vec<Ranked> =
         (0..).zip(scores).map(|(item, log_probability)| Ranked { item, log_probability }).collect();

@@ -367,7 +367,7 @@ fn beams_and_scores_agree() {
         let model = t5(name, &flex()).with_new_tokens(3, 2);
         let found = beam_search(&model, &prompts, &walk(&sequences), sequences.len()).unwrap();
         let items: Vec<Choices> = (prompts.iter())
-            .map(|prompt| Choices { context: prompt.clone(), continuations: sequences.clone() })
+            .map(|prompt| Choices { context: prompt.clone(), continuations: sequences.clone(), adapter: None })
             .collect();
         let expected = choices(&model, &items, 4096, &mut |_| {}).unwrap();
         for (found, expected) in found.iter().zip(&expected) {

@@ -15,7 +15,7 @@ fn alone(model: &orbit_models::Decoder, context: &[u32], continuation: &[u32]) -
 fn items() -> impl Strategy<Value = Vec<Choices>> {
     let text = |lengths| prop::collection::vec(0..96u32, lengths);
     let item = (text(1..20), prop::collection::vec(text(1..7), 0..5));
-    let item = item.prop_map(|(context, continuations)| Choices { context, continuations });
+    let item = item.prop_map(|(context, continuations)| Choices { context, continuations, adapter: None });
     prop::collection::vec(item, 1..8)
 }
 
@@ -61,7 +61,7 @@ proptest! {
 #[test]
 fn new_tokens_are_scored_too() {
     let model = llama(&flex()).with_new_tokens(4, 2);
-    let item = Choices { context: vec![1, 97], continuations: vec![vec![99, 98], vec![5]] };
+    let item = Choices { context: vec![1, 97], continuations: vec![vec![99, 98], vec![5]], adapter: None };
     let scores = choices(&model, std::slice::from_ref(&item), 64, &mut |_| {}).unwrap();
     for (continuation, found) in item.continuations.iter().zip(&scores[0]) {
         assert!((found - alone(&model, &item.context, continuation)).abs() < 1e-4);
@@ -71,7 +71,7 @@ fn new_tokens_are_scored_too() {
 #[test]
 fn nothing_to_go_by_is_an_error() {
     let model = llama(&flex());
-    let good = Choices { context: vec![1], continuations: vec![vec![2]] };
+    let good = Choices { context: vec![1], continuations: vec![vec![2]], adapter: None };
     let no_context = Choices { context: Vec::new(), ..good.clone() };
     let no_choice = Choices { continuations: vec![vec![2], Vec::new()], ..good.clone() };
     for bad in [no_context, no_choice] {

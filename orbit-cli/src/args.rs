@@ -1,12 +1,17 @@
 //! The command line. What is written here is what `--help` shows.
 
 mod plugin;
+mod study;
+mod switch;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use plugin::{Language, Plugin, PluginCheck, PluginList, PluginNew, PluginTest};
+
+pub(crate) use study::{Study, StudyRun};
+pub(crate) use switch::{Switch, SwitchEval, SwitchRoute, SwitchTrain};
 
 use crate::config::Overrides;
 
@@ -68,6 +73,12 @@ pub(crate) enum Command {
     /// Write, list and check plugins: regularizers in libraries of their own
     #[command(subcommand)]
     Plugin(Plugin),
+    /// The study of forgetting: several models through the same tasks
+    #[command(subcommand)]
+    Study(Study),
+    /// Route prompts to the adapter of their task
+    #[command(subcommand)]
+    Switch(Switch),
     /// Print the JSON schema of run files, for editors
     Schema,
     /// Time training steps
@@ -186,10 +197,10 @@ pub(crate) struct Explain {
 /// Arguments of `orbit report`.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// Run directories, or their report.json files; several become one table
+    /// Directories of runs or of one study, or their report.json files; several runs become one table
     #[arg(required = true, value_name = "DIR")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Where to save the joint report.json and report.html; of one run, its own directory when absent
+    /// Where to save the joint report; of one run or study, its own directory when absent
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -186,7 +186,7 @@ impl Scorer<'_> {
         let items = questions.iter().map(|question| {
             let continuations = question.choices.iter().map(|choice| self.vocabulary.encode(choice));
             let continuations = continuations.collect::<orbit_data::Result<_>>()?;
-            Ok(Choices { context: self.vocabulary.encode(&question.context)?, continuations })
+            Ok(Choices { context: self.vocabulary.encode(&question.context)?, continuations, adapter: None })
         });
         let items = items.collect::<Result<Vec<_>>>()?;
         let scores = choices(self.model, &items, self.batch_tokens, self.tick)?;
@@ -214,7 +214,7 @@ impl Scorer<'_> {
         let first = self.model.first_token();
         let items = pairs.iter().map(|pair| {
             let continuations = vec![self.vocabulary.encode(&pair.good)?, self.vocabulary.encode(&pair.bad)?];
-            Ok(Choices { context: vec![first], continuations })
+            Ok(Choices { context: vec![first], continuations, adapter: None })
         });
         let scores = choices(self.model, &items.collect::<Result<Vec<_>>>()?, self.batch_tokens, self.tick)?;
         Ok(SuiteResult {

@@ -16,6 +16,8 @@ mod progress;
 mod report;
 mod retrieval;
 mod sequence;
+mod study;
+mod switch;
 mod training;
 mod usage;
 
@@ -52,6 +54,8 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Explain(args) => commands::explain::run(args, global),
         Command::Report(args) => commands::report::run(args, global),
         Command::Plugin(plugin) => commands::plugin::run(plugin),
+        Command::Study(study) => commands::study::run(study, global),
+        Command::Switch(switch) => commands::switch::run(switch, global),
         Command::Schema => commands::schema::run(),
         Command::Bench(args) => commands::bench::run(args, global),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use directories::ProjectDirs;
 
-use crate::config::{RunFile, SequenceFile};
+use crate::config::{RunFile, SequenceFile, StudyFile};
 use crate::usage::Usage;
 
 /// The folders in which the data files of a run are looked for, in this order: the data directory, the run file's folder.
@@ -70,6 +70,20 @@ pub(crate) fn resolve_sequence(mut run: SequenceFile, data: &DataDir) -> Result<
     }
     run.model.path = model(&run.model.path, &data.beside)?;
     Ok(run)
+}
+
+/// As [`resolve`], for a study and all its models.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_study(mut study: StudyFile, data: &DataDir) -> Result<StudyFile> {
+    for path in study.data_paths() {
+        *path = data.file(path)?;
+    }
+    for studied in &mut study.models {
+        studied.path = model(&studied.path, &data.beside)?;
+    }
+    Ok(study)
 }
 
 /// As [`resolve`], but for the model, which may be missing.

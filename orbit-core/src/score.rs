@@ -17,6 +17,8 @@ pub struct Choices {
     pub context: Vec<u32>,
     /// At least one token each.
     pub continuations: Vec<Vec<u32>>,
+    /// The adapter that it goes through, as [`Input::adapters`]; none for a model without.
+    pub adapter: Option<usize>,
 }
 
 impl Choices {
@@ -124,7 +126,7 @@ fn score_rows<M: Model>(model: &M, items: &[&Choices]) -> Vec<Vec<f64>> {
         mask: crate::kernel::Mask::Causal { past: 0 },
         answers: items.iter().map(|item| item.context.len()).collect(),
         noise: None,
-        adapters: Vec::new(),
+        adapters: items.iter().map(|item| item.adapter).collect(),
     };
     // A token sees itself, and what stands before it in the context or in its own branch.
     let branches = &layout.branches;

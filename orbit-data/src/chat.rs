@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
 
+/// What a model without a template reads and writes.
+const PLAIN: &str = "{% for message in messages %}{{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}";
+
 const CHATML: &str = "\
 {%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}\
 {%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}";
@@ -58,8 +61,11 @@ pub struct ChatTemplate {
 impl ChatTemplate {
     /// Reads `chat_template.jinja` or, without it, `chat_template` of `tokenizer_config.json` in a model directory.
     ///
+    /// A model without one, such as BLOOMZ and mT0, is given the words as they are, and its answer ends with its `eos_token`
+    /// (Muennighoff et al., arXiv 2211.01786).
+    ///
     /// # Errors
-    /// When there is no template, or it is not valid Jinja.
+    /// When there is neither a template nor an `eos_token`, or the template is not valid Jinja.
     pub fn read(model_dir: &Path) -> Result<Self> {
         let config_path = model_dir.join(CONFIG);
         let config = match read_if_there(&config_path)? {
@@ -68,7 +74,7 @@ impl ChatTemplate {
         };
         let source = match read_if_there(&model_dir.join(TEMPLATE))? {
             Some(source) => source,
-            None => configured(&config).ok_or_else(|| {
+            None => configured(&config).or_else(|| plain(&config)).ok_or_else(|| {
                 Error::file(
                     &config_path,
                     format!("no chat_template here and no {TEMPLATE} beside it: is the model a chat model?"),
@@ -203,6 +209,12 @@ fn configured(config: &Map<String, Value>) -> Option<String> {
     template.as_str().or_else(default).map(str::to_owned)
 }
 
+/// The words as they are, for a model that is not one of chat but knows how to end an answer.
+fn plain(config: &Map<String, Value>) -> Option<String> {
+    config.get("eos_token").and_then(content)?;
+    Some(PLAIN.to_owned())
+}
+
 fn read_if_there(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -278,6 +290,14 @@ mod tests {
         std::fs::write(dir.path().join(CONFIG), "{}").unwrap();
         let message = ChatTemplate::read(dir.path()).unwrap_err().to_string();
         assert!(message.contains("no chat_template here"), "{message}");
+    }
+
+    #[test]
+    fn a_model_without_a_template_reads_the_words_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CONFIG), json!({"eos_token": "</s>"}).to_string()).unwrap();
+        let turn = ChatTemplate::read(dir.path()).unwrap().turn("Translate: cat", "chat").unwrap();
+        assert_eq!((turn.prompt.as_str(), turn.answer.as_str()), ("Translate: cat", "chat</s>"));
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(crate) const REPLAY: u64 = u64::MAX;
 /// Last word of the keys of [`retained`](crate::instruct::retained).
 pub(crate) const RETAINED: u64 = u64::MAX - 1;
 
+/// Last word of the keys of [`Windows::with_prompts`](crate::example::Windows::with_prompts).
+pub(crate) const PREFIX: u64 = u64::MAX - 2;
+
 impl Permutation {
     /// The permutation of `0..n` named by `key`.
     pub(crate) fn new(n: u64, key: [u64; 3]) -> Self {

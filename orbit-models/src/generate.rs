@@ -230,7 +230,7 @@ fn width(prompts: &[impl AsRef<[u32]>]) -> usize {
     prompts.iter().map(|prompt| prompt.as_ref().len()).max().unwrap_or(0)
 }
 
-fn prompt_rows(prompts: &[impl AsRef<[u32]>]) -> Input {
+pub(crate) fn prompt_rows(prompts: &[impl AsRef<[u32]>]) -> Input {
     let width = width(prompts);
     let padded = |prompt: &[u32]| prompt.iter().copied().chain(std::iter::repeat(0)).take(width).collect::<Vec<_>>();
     let answers = prompts.iter().map(|prompt| prompt.as_ref().len()).collect();

@@ -14,6 +14,7 @@ mod language;
 mod linear;
 pub mod lora;
 pub mod pull;
+pub mod switch;
 pub mod t5;
 mod tokens;
 pub mod weights;

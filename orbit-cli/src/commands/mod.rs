@@ -11,6 +11,8 @@ pub(crate) mod quickstart;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod schema;
+pub(crate) mod study;
+pub(crate) mod switch;
 pub(crate) mod train;
 
 use std::io::{self, ErrorKind, Write};

@@ -35,7 +35,7 @@ fn run_sequence(args: &Train, global: &Global) -> Result<()> {
 /// Runs a sequence to its end and shows what came of it.
 pub(crate) fn show_sequence(run: &SequenceFile, dir: &std::path::Path, global: &Global) -> Result<()> {
     match sequence::run(run, dir, global.quiet)? {
-        Some(report) => print(&report.text()),
+        Some(report) => print(&report.text()?),
         None => print(&format!("stopped; go on with `orbit resume {}`\n", dir.display())),
     }
 }

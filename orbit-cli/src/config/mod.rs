@@ -10,6 +10,7 @@ mod place;
 mod plugins;
 mod range;
 mod sequence;
+mod study;
 mod train;
 
 use std::fs;
@@ -26,6 +27,8 @@ pub(crate) use corpus::{Corpus, SemanticIds, Source};
 pub(crate) use evaluate::{Evaluate, Retrieval, Text};
 use range::Fault;
 pub(crate) use sequence::{Adapters, Origin, ReplayFrom, SequenceFile};
+use sequence::{EvaluateTasks, Replay, Sequence};
+pub(crate) use study::{General, Studied, StudyFile};
 pub(crate) use train::{Schedule, Train};
 
 /// One fine-tuning: a model, a corpus, how to train, what holds the weights, and what to measure.

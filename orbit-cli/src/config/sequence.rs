@@ -128,6 +128,17 @@ pub(crate) enum ReplayFrom {
     },
 }
 
+impl Replay {
+    /// The paths of the files that are replayed.
+    pub(super) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let sources = match &mut self.from {
+            ReplayFrom::Text { sources, .. } => sources.as_mut_slice(),
+            _ => &mut [],
+        };
+        sources.iter_mut().map(|source| &mut source.path)
+    }
+}
+
 fn default_window() -> usize {
     256
 }
@@ -225,11 +236,7 @@ impl SequenceFile {
     pub(crate) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let tasks = self.tasks.iter_mut().flat_map(|task| [Some(&mut task.train), task.test.as_mut()]).flatten();
         let suites = self.evaluate.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
-        let replayed = self.replay.iter_mut().flat_map(|replay| match &mut replay.from {
-            ReplayFrom::Text { sources, .. } => sources.as_mut_slice(),
-            _ => &mut [],
-        });
-        tasks.chain(suites).chain(replayed.map(|source| &mut source.path))
+        tasks.chain(suites).chain(self.replay.iter_mut().flat_map(Replay::data_paths))
     }
 
     /// The steps of a task's stage.
@@ -241,7 +248,7 @@ impl SequenceFile {
         self.faults().map_err(|(key, reason)| Usage::new(format!("{key} {reason}")).into())
     }
 
-    fn faults(&self) -> Result<(), Fault> {
+    pub(super) fn faults(&self) -> Result<(), Fault> {
         if self.tasks.is_empty() {
             return fault("tasks", "must have at least one task");
         }

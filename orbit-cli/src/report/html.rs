@@ -1,89 +1,83 @@
-//! The report as one HTML page without scripts and without anything to fetch.
+//! The report as an HTML page.
 
 use anyhow::Result;
-use minijinja::{Environment, UndefinedBehavior, value::Serde};
-use serde::Serialize;
 
 use super::{
-    Headline, Report, headline,
-    plot::{Figure, figures},
-    quantity::{self, NONE},
-    table::{self, Table},
+    Report, headline,
+    page::{Block, Fact, Page},
+    plot::figures,
+    quantity, table,
 };
 use crate::plugins::Record;
 
-/// The extension makes the engine escape every value.
-const NAME: &str = "report.html";
-const TEMPLATE: &str = include_str!("report.html.jinja");
-const STYLE: &str = include_str!("report.css");
-
-/// What the template is filled with.
-#[derive(Serialize)]
-struct Page<'a> {
-    style: &'static str,
-    report: &'a Report,
-    summary: String,
-    cautions: Vec<String>,
-    models: Table,
-    figures: Vec<Figure>,
-    details: Vec<Table>,
-    origin: Vec<Fact>,
-}
-
-/// A line of "How this was made".
-#[derive(Serialize)]
-struct Fact {
-    name: &'static str,
-    value: String,
-}
+/// Words the page uses.
+const TERMS: [(&str, &str); 8] = [
+    (
+        "Language kept",
+        "What the model still can do of what it could do before training, on the mean of the language suites. 100% is the \
+         model before training, 0% is guessing. A suite counts as (score − chance) / (score before − chance), for a \
+         perplexity on the log scale. A suite that measures bias does not count.",
+    ),
+    ("Recall@k", "The share of users whose next item is among the first k the model recommends, out of all items."),
+    ("NDCG@k", "Like recall, but an item further up the list counts more."),
+    (
+        "Popularity, transition counts",
+        "Recommenders without a language model: the most frequent items, and the items that most often followed the user’s \
+         last one. A model below them has not learned the job.",
+    ),
+    (
+        "Drift",
+        "How far training moved the weights: the share of weights whose sign flipped, and the Euclidean (L2) distance.",
+    ),
+    (
+        "Merge",
+        "The weights are moved part of the way back to the original ones. ORBIT does so whenever the drift passes what is \
+         allowed, and goes half the way.",
+    ),
+    (
+        "DTIP",
+        "Distance to the ideal point, from the ORBIT paper: 0 would be all of the old ability with all the retrieval of \
+         plain fine-tuning; plain fine-tuning and the untouched model are both at 1. Lower is better.",
+    ),
+    (
+        "[a, b]",
+        "95% interval: how far the number would vary with other users or questions. It does not cover other seeds.",
+    ),
+];
 
 /// The whole page.
 ///
 /// # Errors
-/// Only when the built-in template and this function disagree.
+/// Only when the built-in template and the page disagree.
 pub(crate) fn render(report: &Report) -> Result<String> {
-    let Headline { summary, cautions } = headline(report);
-    let page = Page {
-        style: STYLE,
-        report,
-        summary,
-        cautions,
-        models: table::models(report),
-        figures: figures(report),
-        details: [table::suites(report), table::retrieval(report), table::training(report)]
-            .into_iter()
-            .flatten()
-            .collect(),
-        origin: origin(report),
-    };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.add_template(NAME, TEMPLATE)?;
-    Ok(environment.get_template(NAME)?.render(Serde(&page))?)
+    let details = [table::suites(report), table::retrieval(report), table::training(report)];
+    Page::new(&report.title, headline(report), origin(report))
+        .section("Result", [Block::Table(table::models(report))])
+        .section("Plots", [Block::Figures(figures(report))])
+        .section("Details", details.into_iter().flatten().map(Block::Table))
+        .terms(&TERMS)
+        .render()
 }
 
 /// What is needed to make the report again.
 fn origin(report: &Report) -> Vec<Fact> {
-    let machine = &report.machine;
-    let memory = machine.memory_bytes.map_or_else(|| NONE.to_owned(), quantity::bytes);
-    let commit = report.commit.as_ref().map_or_else(String::new, |commit| format!(" ({commit})"));
     let seconds = report.runs.iter().map(|run| run.seconds).sum();
     let mut facts = vec![
-        ("Command", report.command.clone()),
-        ("Started", report.started.clone()),
-        ("Training time", quantity::duration(seconds)),
-        ("orbit", format!("{}{commit}", report.version)),
-        ("Machine", format!("{}, {}, {} cores, {memory} memory", machine.os, machine.cpu, machine.cores)),
-        ("Device", report.device.clone()),
-        ("Seed", report.seed.to_string()),
-        ("Digest of the data", report.data.clone()),
-        ("Digest of the model", report.model.clone()),
-        ("Digest of the configuration", report.config.clone()),
+        Fact::new("Command", &report.command),
+        Fact::new("Started", &report.started),
+        Fact::new("Training time", quantity::duration(seconds)),
+        Fact::orbit(&report.version, report.commit.as_ref()),
+        Fact::machine(&report.machine),
+        Fact::new("Device", &report.device),
+        Fact::new("Seed", report.seed.to_string()),
+        Fact::new("Digest of the data", &report.data),
+        Fact::new("Digest of the model", &report.model),
+        Fact::new("Digest of the configuration", &report.config),
     ];
     for Record { id, version, sha256, .. } in report.runs.iter().flat_map(|run| &run.plugins) {
-        facts.push(("Plugin", format!("{id} {version}, SHA-256 {sha256}")));
+        facts.push(Fact::new("Plugin", format!("{id} {version}, SHA-256 {sha256}")));
     }
-    facts.into_iter().map(|(name, value)| Fact { name, value }).collect()
+    facts
 }
 
 #[cfg(test)]
@@ -122,10 +116,18 @@ mod tests {
         assert!(!page.contains("<svg"));
     }
 
-    /// Writes the sample where `ORBIT_SAMPLE_REPORT` says, to be looked at.
+    /// Writes the samples where `ORBIT_SAMPLE_REPORT` says, to be looked at.
     #[test]
-    fn sample_page_can_be_looked_at() {
-        let Some(directory) = std::env::var_os("ORBIT_SAMPLE_REPORT") else { return };
-        sample::report().save(std::path::Path::new(&directory)).unwrap();
+    fn sample_pages_can_be_looked_at() {
+        let Some(directory) = std::env::var_os("ORBIT_SAMPLE_REPORT").map(std::path::PathBuf::from) else { return };
+        sample::report().save(&directory).unwrap();
+        let folder = |name: &str| {
+            std::fs::create_dir_all(directory.join(name)).unwrap();
+            directory.join(name)
+        };
+        sample::study().save(&folder("study")).unwrap();
+        for seed in [1, 2] {
+            sample::sequence(seed).save(&folder(&format!("sequence-{seed}"))).unwrap();
+        }
     }
 }

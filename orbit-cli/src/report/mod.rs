@@ -2,34 +2,47 @@
 //!
 //! [`Report`] is the value; [`Report::save`] writes `report.json` and `report.html` into a run directory and
 //! [`Report::load`] reads the first back. All views say the same thing because they are built from the same two values,
-//! the [`Headline`] and the tables.
+//! the [`Headline`] and the tables. So it is with [`SequenceReport`], of a run over a sequence of tasks, and with
+//! [`StudyReport`], of several models over the same sequence; [`Saved`] is any of the three.
 
+mod alike;
+mod compare;
+mod file;
 mod headline;
 mod history;
 mod html;
 mod join;
 mod labels;
+mod matrix;
+mod measures;
+mod page;
 mod plot;
 mod quantity;
 pub(crate) mod sequence;
+mod spread;
+pub(crate) mod study;
 mod svg;
 mod table;
 mod text;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use orbit_data::text::Group;
 use serde::{Deserialize, Serialize};
 
 use crate::plugins::Record;
 
+pub(crate) use compare::Comparison;
+pub(crate) use file::Saved;
 pub(crate) use headline::{Headline, headline};
 pub(crate) use history::downsample;
 pub(crate) use html::render as html;
+pub(crate) use sequence::SequenceReport;
+pub(crate) use study::StudyReport;
 pub(crate) use text::render as text;
 
 /// Everything one command found out, and what is needed to find it out again.
@@ -270,8 +283,8 @@ impl Report {
     /// # Errors
     /// When a file cannot be written; the message names it.
     pub(crate) fn save(&self, directory: &Path) -> Result<()> {
-        write(&directory.join("report.json"), &(serde_json::to_string_pretty(self)? + "\n"))?;
-        write(&directory.join("report.html"), &html(self)?)
+        file::write(&directory.join("report.json"), &(serde_json::to_string_pretty(self)? + "\n"))?;
+        file::write(&directory.join("report.html"), &html(self)?)
     }
 
     /// Reads a `report.json`.
@@ -279,33 +292,15 @@ impl Report {
     /// # Errors
     /// When the file cannot be read, is not a report, or comes from a newer `orbit`.
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let json = fs::read_to_string(path).with_context(|| format!("cannot read the report {}", path.display()))?;
-        let head: Head =
-            serde_json::from_str(&json).with_context(|| format!("{} is not a report of orbit", path.display()))?;
-        ensure!(
-            head.format <= Self::FORMAT,
-            "report {} has format {}, this build reads up to {}; use a newer orbit",
-            path.display(),
-            head.format,
-            Self::FORMAT
-        );
-        serde_json::from_str(&json).with_context(|| format!("cannot understand the report {}", path.display()))
+        file::read(path, Self::FORMAT)
     }
-}
-
-/// The part of a report that every format shares.
-#[derive(Deserialize)]
-struct Head {
-    format: u32,
-}
-
-fn write(path: &Path, content: &str) -> Result<()> {
-    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

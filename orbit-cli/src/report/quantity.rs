@@ -100,6 +100,37 @@ pub(super) fn count(number: u64) -> String {
     grouped
 }
 
+/// Numbers of parameters as `135M`, `1.1B`.
+pub(super) fn parameters(number: f64) -> String {
+    finite(number, |x| {
+        let (scale, unit) = [(1e9, "B"), (1e6, "M"), (1e3, "K")]
+            .into_iter()
+            .find(|(scale, _)| x >= 0.9995 * scale)
+            .unwrap_or((1.0, ""));
+        let scaled = x / scale;
+        if scaled < 9.95 && scaled.fract() >= 0.05 {
+            format!("{scaled:.1}{unit}")
+        } else {
+            format!("{scaled:.0}{unit}")
+        }
+    })
+}
+
+/// A difference, with its sign.
+pub(super) fn signed(value: f64) -> String {
+    finite(value, |x| {
+        let size = format!("{:.3}", x.abs());
+        let sign = if size.chars().all(|c| matches!(c, '0' | '.')) {
+            ""
+        } else if x < 0.0 {
+            "−"
+        } else {
+            "+"
+        };
+        format!("{sign}{size}")
+    })
+}
+
 fn finite(value: f64, write: impl FnOnce(f64) -> String) -> String {
     if value.is_finite() { write(value) } else { NONE.to_owned() }
 }
@@ -144,6 +175,9 @@ mod tests {
         assert_eq!(bytes(3 << 30), "3.0 GiB");
         assert_eq!(count(12_345_678), "12,345,678");
         assert_eq!(count(999), "999");
+        let sizes = [980.0, 60_500_000.0, 134_515_008.0, 1_065_314_304.0, 999_900_000.0, 7_069_016_064.0];
+        assert_eq!(sizes.map(parameters), ["980", "60M", "135M", "1.1B", "1.0B", "7.1B"]);
+        assert_eq!([0.0312, -0.2, -0.0001].map(signed), ["+0.031", "−0.200", "0.000"]);
         assert_eq!(percent(f64::NAN), NONE);
         assert_eq!(duration(f64::INFINITY), NONE);
     }

@@ -1,4 +1,6 @@
-//! A made-up report for the tests.
+//! Made-up reports for the tests.
+
+mod sequences;
 
 use std::collections::BTreeMap;
 
@@ -6,6 +8,8 @@ use super::{
     Baselines, Drift, DriftMetric, Evaluation, Machine, MaxDrift, Point, Report, Retrieval, RetrievalIntervals, Run,
     SuiteScore, Text,
 };
+
+pub(crate) use sequences::{sequence, study};
 
 /// Suites with their score before training and by chance.
 const SUITES: [(&str, f64, f64, &str); 4] = [
@@ -15,7 +19,7 @@ const SUITES: [(&str, f64, f64, &str); 4] = [
     ("wikitext-2", 27.6, 1100.0, "perplexity"),
 ];
 
-pub(super) fn report() -> Report {
+pub(crate) fn report() -> Report {
     Report {
         format: Report::FORMAT,
         title: "Amazon Beauty on SmolLM2-135M".to_owned(),

@@ -1,10 +1,23 @@
 //! What a sequence of tasks left behind: the value that `report.json` of such a run holds.
 
+mod figures;
+mod findings;
+mod headline;
+mod tables;
+mod views;
+
+use std::path::Path;
+
+use anyhow::Result;
 use orbit_data::continual::{ItemScores, Scores};
 use orbit_data::text::Group;
 use serde::{Deserialize, Serialize};
 
-use super::{Drift, Interval, Machine, Point};
+use super::{Drift, Interval, Machine, Point, file};
+
+pub(super) use findings::TaskMeasures;
+pub(super) use headline::method;
+pub(super) use views::SUITE_TERMS;
 
 /// Everything that a run over a sequence of tasks found out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,9 +128,44 @@ pub(crate) struct Stage {
     pub history: Vec<Point>,
 }
 
+impl SuiteColumn {
+    /// Whether it is a loss on a text and not a share of right answers.
+    pub(super) fn is_loss(&self) -> bool {
+        self.metric == "perplexity"
+    }
+}
+
 impl SequenceReport {
     /// The schema that this build writes and reads.
     pub(crate) const FORMAT: u32 = 1;
+    /// What [`kind`](Self::kind) says.
+    pub(crate) const KIND: &str = "sequence";
+
+    /// Writes `report.json` and `report.html` into `directory`, which must exist. The JSON stands on one line: it holds a
+    /// number for every item of every suite and stage.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the message names it. When the columns do not fit the stages.
+    pub(crate) fn save(&self, directory: &Path) -> Result<()> {
+        file::write(&directory.join("report.json"), &(serde_json::to_string(self)? + "\n"))?;
+        file::write(&directory.join("report.html"), &views::html(self)?)
+    }
+
+    /// Reads a `report.json` of a sequence.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not such a report, or comes from a newer `orbit`.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        file::read(path, Self::FORMAT)
+    }
+
+    /// The report for a terminal, with a final newline and without colours.
+    ///
+    /// # Errors
+    /// When the columns do not fit the stages.
+    pub(crate) fn text(&self) -> Result<String> {
+        views::text(self)
+    }
 
     /// R of the tasks, as far as it was measured.
     pub(crate) fn task_scores(&self) -> orbit_data::Result<Scores> {
@@ -135,23 +183,5 @@ impl SequenceReport {
             }
         }
         Ok(scores)
-    }
-}
-
-// Until the views are merged.
-impl SequenceReport {
-    pub(crate) fn save(&self, dir: &std::path::Path) -> anyhow::Result<()> {
-        Ok(std::fs::write(dir.join("report.json"), serde_json::to_vec_pretty(self)?)?)
-    }
-    pub(crate) fn text(&self) -> String {
-        let line = |task: &TaskColumn| {
-            format!(
-                "{}: {:?} -> {:?}\n",
-                task.name,
-                task.before.as_ref().map(|s| s.value),
-                task.after.iter().map(|s| s.as_ref().map(|s| s.value)).collect::<Vec<_>>()
-            )
-        };
-        self.tasks.iter().map(line).collect()
     }
 }

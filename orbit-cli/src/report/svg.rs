@@ -6,16 +6,16 @@
 
 use std::fmt::Write;
 
-use super::quantity::Unit;
+use super::quantity::{self, Unit};
 
-const WIDTH: f64 = 460.0;
+pub(super) const WIDTH: f64 = 460.0;
 const PLOT_HEIGHT: f64 = 256.0;
 const TOP: f64 = 14.0;
 const RIGHT: f64 = 22.0;
 /// Room below the plot for tick labels and the name of the axis.
 const BELOW: f64 = 46.0;
 /// Mean width of a character of the chart font, which cannot be measured here.
-const CHAR: f64 = 6.8;
+pub(super) const CHAR: f64 = 6.8;
 /// Height of a line of the legend.
 const LINE: f64 = 19.0;
 /// Width of what stands before a name in the legend.
@@ -53,6 +53,37 @@ impl Axis {
         Self { name: String::new(), low: -0.5, high: names.len() as f64 - 0.5, ticks }
     }
 
+    /// Numbers of parameters on a logarithmic scale: the places are powers of ten, see [`Axis::size`]. `None` without one.
+    pub(super) fn sizes(name: &str, parameters: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sizes: Vec<f64> = parameters.into_iter().filter(|size| *size > 0.0).collect();
+        sizes.sort_by(f64::total_cmp);
+        sizes.dedup();
+        let (low, high) = (sizes.first()? / 1.5, sizes.last()? * 1.5);
+        let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
+        let round = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|factor| factor * 10_f64.powi(power)));
+        let round: Vec<f64> = round.filter(|size| (low..=high).contains(size)).collect();
+        let ticks = if round.len() > 1 { round } else { sizes };
+        let ticks = ticks.into_iter().map(|size| (Self::size(size), quantity::parameters(size))).collect();
+        Some(Self { name: name.to_owned(), low: Self::size(low), high: Self::size(high), ticks })
+    }
+
+    /// The place of a number of parameters on the axis of [`sizes`](Self::sizes).
+    pub(super) fn size(parameters: f64) -> f64 {
+        parameters.log10()
+    }
+
+    /// Before training and after each stage, from 0: by the names of the tasks where they have room, else by number.
+    pub(super) fn stages(tasks: &[String]) -> Self {
+        let longest = tasks.iter().map(|task| task.chars().count()).max().unwrap_or(0);
+        let room = (WIDTH - 90.0) / (tasks.len() + 1) as f64 / CHAR;
+        let named = longest as f64 <= room;
+        let label = |(at, task): (usize, &String)| if named { task.clone() } else { (at + 1).to_string() };
+        let labels = std::iter::once("before".to_owned()).chain(tasks.iter().enumerate().map(label));
+        let ticks = labels.enumerate().map(|(at, label)| (at as f64, label)).collect();
+        let name = if named { "After the stage" } else { "After the stage, by number" };
+        Self { name: name.to_owned(), low: -0.35, high: tasks.len() as f64 + 0.35, ticks }
+    }
+
     fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
@@ -82,6 +113,8 @@ pub(super) enum Key {
     Line(usize),
     /// The marker of a series.
     Marker(usize),
+    /// The marker of a series without its filling.
+    Hollow(usize),
     /// A reference line with this class.
     Reference(&'static str),
 }
@@ -132,14 +165,35 @@ impl Chart {
     /// The line of a series, thick, with its marker at the end.
     pub(super) fn curve(&mut self, series: usize, points: &[(f64, f64)]) {
         self.polyline("curve", series, points);
+        self.avoid(points);
         if let Some((x, y)) = points.last() {
-            self.body += &marker(series, self.px(*x), self.py(*y));
+            self.body += &marker("marker", series, self.px(*x), self.py(*y));
+        }
+    }
+
+    /// Keeps labels off a line, where they can.
+    fn avoid(&mut self, points: &[(f64, f64)]) {
+        for pair in points.windows(2) {
+            let [(x, y), (to_x, to_y)] = [pair[0], pair[1]].map(|(x, y)| (self.px(x), self.py(y)));
+            let pieces = ((to_x - x).hypot(to_y - y) / 6.0).ceil().max(1.0);
+            let at = |piece: usize| {
+                let share = piece as f64 / pieces;
+                let (x, y) = (x + share * (to_x - x), y + share * (to_y - y));
+                [x - 2.0, y - 2.0, x + 2.0, y + 2.0]
+            };
+            self.taken.extend((0..pieces as usize).map(at));
         }
     }
 
     /// The line of a series, thin: what lies behind a curve.
     pub(super) fn trace(&mut self, series: usize, points: &[(f64, f64)]) {
         self.polyline("trace", series, points);
+    }
+
+    /// The line of a series, dashed: a limit that moves.
+    pub(super) fn dashes(&mut self, series: usize, points: &[(f64, f64)]) {
+        self.polyline("dashes", series, points);
+        self.avoid(points);
     }
 
     fn polyline(&mut self, class: &str, series: usize, points: &[(f64, f64)]) {
@@ -151,9 +205,18 @@ impl Chart {
 
     /// The marker of a series; `tip` is shown when the pointer rests on it.
     pub(super) fn marker(&mut self, series: usize, x: f64, y: f64, tip: &str) {
+        self.mark("marker", series, x, y, tip);
+    }
+
+    /// The marker of a series without its filling.
+    pub(super) fn hollow(&mut self, series: usize, x: f64, y: f64, tip: &str) {
+        self.mark("hollow", series, x, y, tip);
+    }
+
+    fn mark(&mut self, class: &str, series: usize, x: f64, y: f64, tip: &str) {
         let (x, y) = (self.px(x), self.py(y));
         self.taken.push([x - 7.0, y - 7.0, x + 7.0, y + 7.0]);
-        let shape = marker(series, x, y);
+        let shape = marker(class, series, x, y);
         let _ = write!(self.body, "<g><title>{}</title>{shape}</g>", escape(tip));
     }
 
@@ -198,7 +261,7 @@ impl Chart {
     pub(super) fn label(&mut self, x: f64, y: f64, name: &str) {
         let (x, y, wide) = (self.px(x), self.py(y), CHAR * name.chars().count() as f64);
         let beside = [11.0, -11.0 - wide, -wide / 2.0];
-        let places = [-7.0, -22.0, 8.0, -36.0, 22.0].into_iter().flat_map(|dy| beside.map(|dx| (dx, dy)));
+        let places = [-7.0, -22.0, 8.0, -36.0, 22.0, -50.0, 36.0].into_iter().flat_map(|dy| beside.map(|dx| (dx, dy)));
         let boxes = places.map(|(dx, dy)| [x + dx, y + dy, x + dx + wide, y + dy + 14.0]);
         let inside: Vec<[f64; 4]> =
             boxes.filter(|b| b[0] > self.left && b[2] < WIDTH && b[1] > 0.0 && b[3] < TOP + PLOT_HEIGHT).collect();
@@ -216,12 +279,7 @@ impl Chart {
     /// The finished drawing. `id` must be unique in the page; `title` and `description` are for those who cannot see it.
     pub(super) fn render(mut self, id: &str, title: &str, description: &str) -> String {
         let height = self.draw_legend();
-        format!(
-            r#"<svg viewBox="0 0 {WIDTH} {height:.0}" role="img" aria-labelledby="{id}-title {id}-desc"><title id="{id}-title">{}</title><desc id="{id}-desc">{}</desc>{}</svg>"#,
-            escape(title),
-            escape(description),
-            self.body
-        )
+        drawing(id, [WIDTH, height], title, description, &self.body)
     }
 
     /// Below the plot, in as many lines as it needs; the height of the whole drawing.
@@ -235,9 +293,10 @@ impl Chart {
             match key {
                 Key::Line(series) => {
                     line(&mut self.body, &format!("curve s{}", series % PALETTE), [x, y, x + KEY, y]);
-                    self.body += &marker(series, x + KEY / 2.0, y);
+                    self.body += &marker("marker", series, x + KEY / 2.0, y);
                 }
-                Key::Marker(series) => self.body += &marker(series, x + KEY / 2.0, y),
+                Key::Marker(series) => self.body += &marker("marker", series, x + KEY / 2.0, y),
+                Key::Hollow(series) => self.body += &marker("hollow", series, x + KEY / 2.0, y),
                 Key::Reference(class) => line(&mut self.body, class, [x, y, x + KEY, y]),
             }
             text(&mut self.body, "label", x + KEY + 6.0, y + 4.0, &escape(&name));
@@ -247,13 +306,22 @@ impl Chart {
     }
 }
 
+/// A whole drawing of width and height `size`. `id` must be unique in the page.
+pub(super) fn drawing(id: &str, [width, height]: [f64; 2], title: &str, description: &str, body: &str) -> String {
+    format!(
+        r#"<svg viewBox="0 0 {width:.0} {height:.0}" role="img" aria-labelledby="{id}-title {id}-desc"><title id="{id}-title">{}</title><desc id="{id}-desc">{}</desc>{body}</svg>"#,
+        escape(title),
+        escape(description),
+    )
+}
+
 fn overlap(a: &[f64; 4], b: &[f64; 4]) -> bool {
     a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 
 /// Circle, square, triangle, diamond in turn.
-fn marker(series: usize, x: f64, y: f64) -> String {
-    let class = format!("marker s{}", series % PALETTE);
+fn marker(class: &str, series: usize, x: f64, y: f64) -> String {
+    let class = format!("{class} s{}", series % PALETTE);
     let path = match series % 4 {
         0 => return format!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="6"/>"#),
         1 => format!("M{:.1} {:.1}h11v11h-11z", x - 5.5, y - 5.5),
@@ -263,11 +331,11 @@ fn marker(series: usize, x: f64, y: f64) -> String {
     format!(r#"<path class="{class}" d="{path}"/>"#)
 }
 
-fn line(svg: &mut String, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
+pub(super) fn line(svg: &mut String, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
     let _ = write!(svg, r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#);
 }
 
-fn text(svg: &mut String, class: &str, x: f64, y: f64, escaped: &str) {
+pub(super) fn text(svg: &mut String, class: &str, x: f64, y: f64, escaped: &str) {
     let _ = write!(svg, r#"<text class="{class}" x="{x:.1}" y="{y:.1}">{escaped}</text>"#);
 }
 

@@ -1,7 +1,8 @@
 //! The tables of a report, before anybody decided how they look.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use orbit_data::continual::Estimate;
 use serde::Serialize;
 
 use super::{
@@ -13,14 +14,14 @@ use super::{
 /// Named rows under named columns; each row has a cell for each column.
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
-    pub(super) caption: &'static str,
+    pub(super) caption: Cow<'static, str>,
     /// What the rows are.
     pub(super) corner: &'static str,
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Row>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) name: String,
     /// What else identifies the row: the hooks of a run, the metric of a suite.
@@ -31,7 +32,7 @@ pub(super) struct Row {
 }
 
 /// A value with, perhaps, its 95% interval.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Cell {
     pub(super) value: String,
     pub(super) interval: String,
@@ -50,7 +51,7 @@ pub(super) fn models(report: &Report) -> Table {
         rows.push(not_trained(POPULARITY, None, Some(&baselines.popularity)));
         rows.push(not_trained(TRANSITIONS, None, Some(&baselines.transitions)));
     }
-    let caption = "Models: language ability against the new job";
+    let caption = "Models: language ability against the new job".into();
     Table { caption, corner: "Model", columns: columns.map(str::to_owned).into(), rows }
 }
 
@@ -95,7 +96,7 @@ pub(super) fn training(report: &Report) -> Option<Table> {
     };
     let rows: Vec<Row> = report.runs.iter().enumerate().map(row).collect();
     let columns = columns.map(str::to_owned).into();
-    (!rows.is_empty()).then_some(Table { caption: "Training and selection", corner: "Model", columns, rows })
+    (!rows.is_empty()).then_some(Table { caption: "Training and selection".into(), corner: "Model", columns, rows })
 }
 
 /// One row for each suite, with the score of each model; `None` when no text was evaluated.
@@ -111,7 +112,7 @@ pub(super) fn suites(report: &Report) -> Option<Table> {
     names.dedup();
     let rows: Vec<Row> = names.iter().filter_map(|name| suite(name, &models)).collect();
     (!rows.is_empty()).then(|| Table {
-        caption: "Language suites: score and 95% interval",
+        caption: "Language suites: score and 95% interval".into(),
         corner: "Suite",
         columns: std::iter::once("Chance".to_owned()).chain(models.into_iter().map(|(name, _)| name)).collect(),
         rows,
@@ -160,23 +161,43 @@ pub(super) fn retrieval(report: &Report) -> Option<Table> {
         Row { name, detail: format!("{} users", quantity::count(r.users)), run, cells }
     };
     let rows: Vec<Row> = all.into_iter().map(row).collect();
-    (!rows.is_empty()).then_some(Table { caption: "Retrieval over the full catalogue", corner: "Model", columns, rows })
+    (!rows.is_empty()).then_some(Table {
+        caption: "Retrieval over the full catalogue".into(),
+        corner: "Model",
+        columns,
+        rows,
+    })
 }
 
 impl Cell {
-    fn new(value: Option<f64>, ends: Option<Interval>, number: fn(f64) -> String) -> Self {
+    pub(super) fn new(value: Option<f64>, ends: Option<Interval>, number: fn(f64) -> String) -> Self {
         let Some(value) = value else { return Self::none() };
         let interval = ends.map_or_else(String::new, |ends| quantity::interval(ends, number));
         Self { value: number(value), interval }
     }
 
-    fn plain(value: String) -> Self {
+    /// What an estimate came to, with its interval.
+    pub(super) fn estimate(estimate: &Estimate, number: fn(f64) -> String) -> Self {
+        Self::new(Some(estimate.value), ends(estimate), number)
+    }
+
+    /// As [`estimate`](Self::estimate), where there may be none.
+    pub(super) fn perhaps(estimate: Option<&Estimate>, number: fn(f64) -> String) -> Self {
+        estimate.map_or_else(Self::none, |estimate| Self::estimate(estimate, number))
+    }
+
+    pub(super) fn plain(value: String) -> Self {
         Self { value, interval: String::new() }
     }
 
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self::plain(NONE.to_owned())
     }
+}
+
+/// The ends of an estimate's interval.
+pub(super) fn ends(estimate: &Estimate) -> Option<Interval> {
+    estimate.interval.map(|interval| [interval.low, interval.high])
 }
 
 #[cfg(test)]

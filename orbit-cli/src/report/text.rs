@@ -1,21 +1,32 @@
 //! The report on a terminal.
 
 use super::{
-    Report, headline,
+    Headline, Report, headline,
     table::{self, Row, Table},
 };
 
 /// Headline, tables of models and language suites; plain text with a final newline, no colours.
 pub(crate) fn render(report: &Report) -> String {
     let headline = headline(report);
-    let mut text = format!("{}\n\n{}\n", report.title, headline.summary);
-    for caution in &headline.cautions {
-        text += &format!("! {caution}\n");
-    }
+    let mut text = opening(&report.title, &headline);
     for table in [Some(table::models(report)), table::suites(report), table::training(report)].into_iter().flatten() {
         text += &lines(&table);
     }
     text
+}
+
+/// Title, summary and cautions.
+pub(super) fn opening(title: &str, headline: &Headline) -> String {
+    let mut text = format!("{title}\n\n{}\n", headline.summary);
+    for caution in &headline.cautions {
+        text += &format!("! {caution}\n");
+    }
+    text
+}
+
+/// A table below its caption.
+pub(super) fn captioned(table: &Table) -> String {
+    format!("\n{}{}", table.caption, lines(table))
 }
 
 /// Columns as wide as their widest cell, names to the left and numbers to the right.

@@ -41,6 +41,7 @@ use crate::usage::Usage;
 use crate::{machine, plugins, training};
 use examples::Replayed;
 use record::{Measured, StageRecord};
+pub(crate) use stage::adapter_folder;
 use stage::{Course, Ended};
 use tasks::Examiner;
 

@@ -110,7 +110,7 @@ pub(crate) fn report(
     };
     Ok(SequenceReport {
         format: SequenceReport::FORMAT,
-        kind: "sequence".into(),
+        kind: SequenceReport::KIND.into(),
         title: run.name.clone(),
         command: machine::command_line(),
         version: env!("CARGO_PKG_VERSION").into(),

@@ -40,8 +40,11 @@ impl Examiner<'_> {
     /// The score of a task's test part. `adapters` chooses one of the model's adapters for every instance; empty for a model
     /// without.
     pub(crate) fn score(&self, model: &LanguageModel, task: &Task, adapters: &[Option<usize>]) -> Result<TaskResult> {
-        let scored =
-            if task.metric.generates() { self.written(model, task, adapters) } else { self.chosen(model, task) };
+        let scored = if task.metric.generates() {
+            self.written(model, task, adapters)
+        } else {
+            self.chosen(model, task, adapters)
+        };
         scored.with_context(|| format!("task {}", task.name))
     }
 
@@ -75,13 +78,14 @@ impl Examiner<'_> {
         written.iter().map(text).collect()
     }
 
-    fn chosen(&self, model: &LanguageModel, task: &Task) -> Result<TaskResult> {
+    fn chosen(&self, model: &LanguageModel, task: &Task, adapters: &[Option<usize>]) -> Result<TaskResult> {
         let questions = task.test.iter().map(|instance| self.prompts.question(task, instance));
         let questions = questions.collect::<orbit_data::Result<Vec<_>>>()?;
-        let items = questions.iter().map(|question| {
+        let items = questions.iter().enumerate().map(|(at, question)| {
             let continuations = question.choices.iter().map(|choice| self.vocabulary.encode(choice));
             let continuations = continuations.collect::<orbit_data::Result<_>>()?;
-            Ok(Choices { context: self.vocabulary.encode(&question.context)?, continuations })
+            let adapter = adapters.get(at).copied().flatten();
+            Ok(Choices { context: self.vocabulary.encode(&question.context)?, continuations, adapter })
         });
         let scores = choices(model, &items.collect::<Result<Vec<_>>>()?, BATCH_TOKENS, &mut |_| {})?;
         let taken: Vec<usize> = questions

@@ -10,6 +10,8 @@ pub use next_item::{NextItem, NextItems, Turns};
 pub use replay::Replay;
 pub use source::ExampleSource;
 
+use crate::permutation::{PREFIX, Permutation};
+
 /// A sequence of tokens of which the part from `answer` on is learned.
 ///
 /// ```
@@ -54,12 +56,27 @@ impl Example {
 pub struct Windows {
     tokens: Vec<u32>,
     context: usize,
+    /// Seeds where prompts end, where windows have one.
+    prompts: Option<u64>,
 }
 
 impl Windows {
     /// Cuts `tokens` into windows that predict `context` tokens each.
     pub fn new(tokens: Vec<u32>, context: usize) -> Self {
-        Self { tokens, context: context.max(1) }
+        Self { tokens, context: context.max(1), prompts: None }
+    }
+
+    /// Makes the beginning of every window a prompt, of one token to half the window, by a seeded draw: prefix language modelling
+    /// (Raffel et al., arXiv 1910.10683, section 3.2), for a model that reads prompts with an encoder. Only the rest is learned.
+    ///
+    /// ```
+    /// use orbit_data::example::{ExampleSource, Windows};
+    /// let windows = Windows::new((0..41).collect(), 8).with_prompts(1);
+    /// assert!((0..windows.len()).all(|index| (1..=4).contains(&windows.get(index).answer)));
+    /// ```
+    #[must_use]
+    pub fn with_prompts(self, seed: u64) -> Self {
+        Self { prompts: Some(seed), ..self }
     }
 }
 
@@ -74,6 +91,9 @@ impl ExampleSource for Windows {
 
     fn get(&self, index: usize) -> Example {
         let start = index * self.context;
-        Example { tokens: self.tokens[start..=start + self.context].to_vec(), answer: 1 }
+        let half = (self.context as u64 / 2).max(1);
+        let answer =
+            self.prompts.map_or(1, |seed| 1 + Permutation::new(half, [seed, index as u64, PREFIX]).at(0) as usize);
+        Example { tokens: self.tokens[start..=start + self.context].to_vec(), answer }
     }
 }

@@ -24,7 +24,7 @@ pub struct Lora {
 impl Reparameterization for Lora {
     const NAME: &'static str = "lora";
 
-    /// Forms the product, which [`Linear`](crate::linear::Linear) never does.
+    /// Forms the product, which a linear layer never does in a forward pass.
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         let update = self.b.val().matmul(self.a.val()).mul_scalar(self.scale);
         let shape: [usize; D] = base.dims();

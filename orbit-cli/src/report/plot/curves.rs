@@ -46,12 +46,9 @@ pub(super) fn drift(report: &Report) -> Option<Figure> {
         let (run, merges) = (curve.run, quantity::count(curve.run.merges));
         format!("{} ends at {} after {merges} merges", run.heading(), write(run.drift.by(metric)))
     };
-    Some(Figure {
-        title,
-        caption: "How far the weights are from where they began. Strokes at the bottom are merges with the original \
-                  weights.",
-        svg: chart.render("drift", title, &sentence(curves.iter().map(end))),
-    })
+    let caption = "How far the weights are from where they began. Strokes at the bottom are merges with the original \
+                   weights.";
+    Some(Figure::new(title, caption, chart.render("drift", title, &sentence(curves.iter().map(end)))))
 }
 
 /// Training loss: as it was, and smoothed.
@@ -70,11 +67,8 @@ pub(super) fn loss(report: &Report) -> Option<Figure> {
         let (_, loss) = curve.points.last()?;
         Some(format!("{} ends at {}", curve.run.heading(), quantity::significant(*loss)))
     };
-    Some(Figure {
-        title,
-        caption: "On the new job; lower is better. Thin: as measured. Thick: smoothed.",
-        svg: chart.render("loss", title, &sentence(smooth.iter().filter_map(end))),
-    })
+    let caption = "On the new job; lower is better. Thin: as measured. Thick: smoothed.";
+    Some(Figure::new(title, caption, chart.render("loss", title, &sentence(smooth.iter().filter_map(end)))))
 }
 
 /// The runs that have a finite value for at least one step; `None` when none has.
@@ -108,7 +102,7 @@ fn sentence(clauses: impl Iterator<Item = String>) -> String {
 }
 
 /// Exponential moving average without the bias of its first value.
-fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let (mut sum, mut weight) = (0.0, 0.0);
     let next = |(step, value): &(f64, f64)| {
         sum = SMOOTHING * sum + (1.0 - SMOOTHING) * value;

@@ -1,8 +1,14 @@
 //! The plots of a report.
 
 mod curves;
+pub(super) mod heat_map;
 mod retention;
+pub(super) mod sizes;
+pub(super) mod stage_loss;
+pub(super) mod stages;
 mod trade_off;
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 
@@ -11,10 +17,22 @@ use super::{Report, Run};
 /// A plot with the words around it.
 #[derive(Debug, Serialize)]
 pub(super) struct Figure {
-    title: &'static str,
+    title: Cow<'static, str>,
     /// How to read it, in one or two sentences.
-    caption: &'static str,
+    caption: Cow<'static, str>,
     svg: String,
+    /// Whether it needs the width of the page.
+    wide: bool,
+}
+
+impl Figure {
+    fn new(title: impl Into<Cow<'static, str>>, caption: impl Into<Cow<'static, str>>, svg: String) -> Self {
+        Self { title: title.into(), caption: caption.into(), svg, wide: false }
+    }
+
+    fn wide(self) -> Self {
+        Self { wide: true, ..self }
+    }
 }
 
 /// The plots for which there is something to show.

@@ -37,11 +37,8 @@ pub(super) fn figure(report: &Report) -> Option<Figure> {
         .iter()
         .filter_map(|(_, run)| run.retention().map(|share| format!("{} {}", run.heading(), quantity::percent(share))));
     let description = format!("Mean over the suites: {}.", means.collect::<Vec<_>>().join(", "));
-    Some(Figure {
-        title,
-        caption: "100% is the model before training, 0% is no better than chance.",
-        svg: chart.render("retention", title, &description),
-    })
+    let caption = "100% is the model before training, 0% is no better than chance.";
+    Some(Figure::new(title, caption, chart.render("retention", title, &description)))
 }
 
 /// The suites in which some run has a retention, by name.

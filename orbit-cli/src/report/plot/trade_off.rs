@@ -41,12 +41,9 @@ pub(super) fn figure(report: &Report) -> Option<Figure> {
     }
     let tips = draw(&mut chart, &outcomes);
     let title = "Language against retrieval";
-    Some(Figure {
-        title,
-        caption: "Up is more of the old ability, right is better at the new job: the upper right corner is the goal. \
-                  Bars are 95% intervals.",
-        svg: chart.render("trade-off", title, &(tips.join("; ") + ".")),
-    })
+    let caption = "Up is more of the old ability, right is better at the new job: the upper right corner is the goal. Bars \
+                   are 95% intervals.";
+    Some(Figure::new(title, caption, chart.render("trade-off", title, &(tips.join("; ") + "."))))
 }
 
 /// Whiskers below markers below labels; returns what each point says.

@@ -1,0 +1,172 @@
+//! The file of a study: several models through the same sequence of tasks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use orbit_data::instruct::TaskSource;
+use orbit_models::lora::LoraConfig;
+use orbit_regularizers::HookEntry;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::range::{self, Fault, fault};
+use super::{EvaluateTasks, ModelSection, Replay, Sequence, SequenceFile, Train, default_device, mistake};
+use crate::usage::Usage;
+
+/// Several models through the same tasks, measured on the same suites: the study of Luo et al. (arXiv 2308.08747).
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StudyFile {
+    /// What the study is called. Default: the file's name without its ending.
+    #[serde(default)]
+    pub name: String,
+    /// Every model goes through the tasks once for each seed. Default: one run, seed 1.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// Where to compute: `flex` (the CPU), `ndarray`, `cuda:0`, as far as the program was built with it. Default: flex.
+    #[serde(default = "default_device")]
+    pub device: String,
+    /// The models.
+    pub models: Vec<Studied>,
+    /// General instruction tuning: every model also goes through the tasks after it. Absent: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub general: Option<General>,
+    /// The tasks, in the order in which they are trained.
+    pub tasks: Vec<TaskSource>,
+    /// How the stages hang together.
+    #[serde(default)]
+    pub sequence: Sequence,
+    /// Trains low-rank adapters in place of the models' weights. Absent: the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
+    /// Mixes old examples among the new ones. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
+    /// How to train.
+    #[serde(default)]
+    pub train: Train,
+    /// What holds the weights, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookEntry>,
+    /// What to measure. The suites say in which group they count.
+    #[serde(default)]
+    pub evaluate: EvaluateTasks,
+}
+
+/// A model of a study.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Studied {
+    /// What reports call it.
+    pub name: String,
+    /// A Hugging Face directory, a `.gguf` file, or a name that `orbit pull` knows. Relative to the study's folder.
+    pub path: PathBuf,
+    /// The learning rate of its stages, where it is not that of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+}
+
+/// Training on many instruction tasks at once, before the sequence.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct General {
+    /// The tasks, whose training parts are mixed. None of them should be one of the sequence.
+    pub tasks: Vec<TaskSource>,
+    /// Optimizer steps. Default: those of `train`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![1]
+}
+
+impl StudyFile {
+    /// Reads and checks a study.
+    ///
+    /// # Errors
+    /// A [`Usage`] error with the line, the column and the nearest right name, or with the key and what is wrong with it.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| Usage::new(format!("cannot read the study {}: {source}", path.display())))?;
+        let mut study = Self::parse(&text).with_context(|| format!("the study {} is not right", path.display()))?;
+        if study.name.is_empty() {
+            study.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+        Ok(study)
+    }
+
+    /// As [`StudyFile::read`], from the text itself.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let mut study: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
+        study.train.micro_batch.get_or_insert(study.train.batch);
+        study.check().map_err(|(key, reason)| Usage::new(format!("{key} {reason}")))?;
+        Ok(study)
+    }
+
+    /// The file with every default spelled out.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).context("cannot write the study as TOML")
+    }
+
+    /// The paths of all data files, to be resolved in place.
+    pub(crate) fn data_paths(&mut self) -> Vec<&mut PathBuf> {
+        let general = self.general.iter_mut().flat_map(|general| &mut general.tasks);
+        let tasks = self.tasks.iter_mut().chain(general);
+        let tasks = tasks.flat_map(|task| [Some(&mut task.train), task.test.as_mut()]).flatten();
+        let suites = self.evaluate.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
+        let replayed = self.replay.iter_mut().flat_map(Replay::data_paths);
+        tasks.chain(suites).chain(replayed).collect()
+    }
+
+    /// The run of a model's sequence with one seed.
+    pub(crate) fn run(&self, model: &Studied, path: PathBuf, seed: u64) -> SequenceFile {
+        let mut train = self.train.clone();
+        train.learning_rate = model.learning_rate.unwrap_or(train.learning_rate);
+        SequenceFile {
+            name: model.name.clone(),
+            seed,
+            device: self.device.clone(),
+            model: ModelSection { path },
+            tasks: self.tasks.clone(),
+            sequence: self.sequence.clone(),
+            lora: self.lora.clone(),
+            replay: self.replay.clone(),
+            train,
+            hooks: self.hooks.clone(),
+            evaluate: self.evaluate.clone(),
+        }
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        if self.models.is_empty() {
+            return fault("models", "must have at least one model");
+        }
+        let names: Vec<&str> = self.models.iter().map(|model| model.name.as_str()).collect();
+        if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return fault("models", format!("has two models called \"{name}\": results go by name"));
+        }
+        if names
+            .iter()
+            .any(|name| name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)))
+        {
+            return fault("models.name", "must be letters, digits, dots, dashes and underscores: it names a folder");
+        }
+        if self.seeds.is_empty() || (1..self.seeds.len()).any(|at| self.seeds[..at].contains(&self.seeds[at])) {
+            return fault("seeds", "must be one or several different numbers");
+        }
+        if let Some(general) = &self.general {
+            if general.tasks.is_empty() {
+                return fault("general.tasks", "must have at least one task");
+            }
+            if let Some(steps) = general.steps {
+                range::at_least_one("general.steps", steps)?;
+            }
+        }
+        for model in &self.models {
+            self.run(model, model.path.clone(), 0).faults()?;
+        }
+        Ok(())
+    }
+}

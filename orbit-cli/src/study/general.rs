@@ -1,0 +1,65 @@
+//! General instruction tuning: many tasks at once, before the sequence.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use orbit_core::{Fit, Schedule};
+use orbit_data::Loader;
+use orbit_data::instruct::{Limits, Prompts, TaskSequence};
+use orbit_models::Extension;
+use orbit_models::weights::Dtype;
+
+use crate::config::{General, Studied, StudyFile};
+use crate::pipeline::Base;
+use crate::progress::Progress;
+use crate::sequence::examples::learned;
+use crate::training::{self, Ending, Feed, Rhythm};
+
+/// Trains a model on all general tasks, mixed, once a study directory, with the first of the study's seeds; gives where it is.
+/// `None` when somebody stopped it, with the state saved.
+pub(crate) fn tune(
+    study: &StudyFile,
+    general: &General,
+    model: &Studied,
+    dir: &Path,
+    quiet: bool,
+) -> Result<Option<PathBuf>> {
+    let place = dir.join("model");
+    if place.exists() {
+        return Ok(Some(place));
+    }
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let base = Base::open(&model.path, &orbit_core::device(&study.device)?)?;
+    let vocabulary = base.vocabulary()?;
+    let seed = study.seeds.first().copied().unwrap_or(1);
+    let run = study.run(model, model.path.clone(), seed);
+    let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
+    let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
+    let (tasks, _) = TaskSequence::read(&general.tasks, Path::new(""))?;
+    let examples = tasks.tasks().iter().map(|task| learned(&prompts, task)).collect::<Result<Vec<_>>>()?.concat();
+    let loader = Loader::new(examples, run.train.batch, run.train.micro_batch(), seed)?;
+    let steps = general.steps.unwrap_or(run.train.steps);
+    let schedule = run.train.schedule();
+    let schedule = Schedule { total: steps, warmup: schedule.warmup.min(steps), ..schedule };
+    let mut fit = Fit::new(base.model, Vec::new(), Feed::new(loader), run.train.optimizer(), schedule)?;
+    if let Some(latest) = training::checkpoints(dir)?.pop() {
+        fit.load(&latest)?;
+    }
+    training::listen_for_stop()?;
+    let rhythm = Rhythm { drift_every: 0, save_every: run.train.save_every, keep: run.train.keep };
+    let mut progress = Progress::new(&format!("{} general", model.name), fit.steps(), steps, quiet);
+    let ending = training::run(&mut fit, steps, dir, &rhythm, &mut progress)?;
+    progress.finish();
+    if ending == Ending::Stopped {
+        return Ok(None);
+    }
+    let partial = dir.join("model.partial");
+    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
+    let about = Extension { origin: Some(fit.origin_digest()), ..Extension::default() };
+    fit.model().save(&partial, Dtype::F32, &about)?;
+    vocabulary.save(&partial)?;
+    base.chat.save(&partial)?;
+    fs::rename(&partial, &place).with_context(|| place.display().to_string())?;
+    Ok(Some(place))
+}

@@ -1,0 +1,98 @@
+//! A study: several models through the same sequence of tasks, with and without general instruction tuning before it.
+//!
+//! ```text
+//! DIR/study.toml                 the study with every default spelled out and every path absolute
+//!     general/NAME/model/        a model after general instruction tuning, as a Hugging Face directory
+//!     runs/NAME/seed-N/          a run over the tasks
+//!     runs/NAME-tuned/seed-N/    the same, from the tuned model
+//!     report.json, report.html
+//! ```
+//!
+//! Stopped anywhere, the same command goes on: runs that are done stay as they are.
+
+mod general;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::config::{Studied, StudyFile};
+use crate::report::sequence::SequenceReport;
+use crate::report::study::{Origin, StudyReport, Subject};
+use crate::usage::Usage;
+use crate::{machine, sequence};
+
+const STUDY_FILE: &str = "study.toml";
+
+/// Makes the directory of a study, or checks that the one that is there is of this study.
+pub(crate) fn prepare(study: &StudyFile, dir: &Path) -> Result<()> {
+    let (path, text) = (dir.join(STUDY_FILE), study.to_toml()?);
+    if path.exists() {
+        let there = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        if there != text {
+            return Err(Usage::new(format!("{} has another study: give another directory", dir.display())).into());
+        }
+        return Ok(());
+    }
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// Runs a study, whose paths are absolute, to its end. `None` when somebody stopped it.
+pub(crate) fn run(study: &StudyFile, dir: &Path, quiet: bool) -> Result<Option<StudyReport>> {
+    let started = machine::now();
+    let mut subjects = Vec::new();
+    for model in &study.models {
+        let Some(runs) = runs_of(study, model, &dir.join("runs").join(&model.name), &model.path, quiet)? else {
+            return Ok(None);
+        };
+        subjects.push(Subject { name: model.name.clone(), tuned_first: false, runs });
+        let Some(general) = &study.general else { continue };
+        let name = format!("{}-tuned", model.name);
+        let folder = dir.join("general").join(&model.name);
+        let Some(path) = general::tune(study, general, model, &folder, quiet)? else { return Ok(None) };
+        let Some(runs) = runs_of(study, model, &dir.join("runs").join(&name), &path, quiet)? else { return Ok(None) };
+        subjects.push(Subject { name, tuned_first: true, runs });
+    }
+    let origin = Origin {
+        title: study.name.clone(),
+        command: machine::command_line(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: option_env!("ORBIT_COMMIT").map(str::to_owned),
+        started,
+        machine: machine::describe(),
+        device: study.device.clone(),
+    };
+    let report = StudyReport::new(origin, subjects)?;
+    report.save(dir)?;
+    Ok(Some(report))
+}
+
+/// The runs of a model over the tasks, one for each seed.
+fn runs_of(
+    study: &StudyFile,
+    model: &Studied,
+    dir: &Path,
+    path: &Path,
+    quiet: bool,
+) -> Result<Option<Vec<SequenceReport>>> {
+    let mut reports = Vec::new();
+    for &seed in &study.seeds {
+        let folder = dir.join(format!("seed-{seed}"));
+        let done = folder.join("report.json");
+        if done.exists() {
+            reports.push(SequenceReport::load(&done)?);
+            continue;
+        }
+        let run = study.run(model, path.to_owned(), seed);
+        if !sequence::is_one(&folder) {
+            sequence::prepare(&run, &folder, false, false)?;
+        }
+        match sequence::run(&run, &folder, quiet)? {
+            Some(report) => reports.push(report),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(reports))
+}
