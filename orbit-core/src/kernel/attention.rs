@@ -121,7 +121,12 @@ mod fused {
             (flat(out, [e.rows, e.width, joined]), (e, [q, keys, values], weights))
         }
 
-        fn backward(&self, (e, [q, keys, values], weights): Self::Saved, gradient: Flat) -> [Flat; 3] {
+        fn backward(
+            &self,
+            (e, [q, keys, values], weights): Self::Saved,
+            gradient: Flat,
+            _: [bool; 3],
+        ) -> [Option<Flat>; 3] {
             let (queries_a_group, keys_a_group) = (e.heads / e.groups * e.width * e.k, e.seen * e.k);
             let groups = e.rows * e.groups;
             let [mut d_q, mut d_keys, mut d_values] =
@@ -147,7 +152,7 @@ mod fused {
                     }
                 });
             let wide = [e.rows, e.groups, e.seen, e.k];
-            [flat(d_q, [e.rows, e.heads, e.width, e.k]), flat(d_keys, wide), flat(d_values, wide)]
+            [flat(d_q, [e.rows, e.heads, e.width, e.k]), flat(d_keys, wide), flat(d_values, wide)].map(Some)
         }
     }
 

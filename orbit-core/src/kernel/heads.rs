@@ -76,7 +76,7 @@ mod fused {
             (flat(out, [rows, heads, width, k]), [rows, width, d])
         }
 
-        fn backward(&self, [rows, width, d]: Self::Saved, gradient: Flat) -> [Flat; 1] {
+        fn backward(&self, [rows, width, d]: Self::Saved, gradient: Flat, _: [bool; 1]) -> [Option<Flat>; 1] {
             let (heads, k) = (self.heads, d / self.heads);
             let mut dx = zeros(rows * width * d);
             let g = entries(&gradient);
@@ -88,7 +88,7 @@ mod fused {
                     }
                 });
             });
-            [flat(dx, [rows, width, d])]
+            [Some(flat(dx, [rows, width, d]))]
         }
     }
 

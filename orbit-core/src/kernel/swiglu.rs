@@ -43,7 +43,7 @@ mod fused {
         }
 
         /// The gradients take the place of the inputs, if nobody else holds them.
-        fn backward(&self, (mut gate, mut up): Self::Saved, gradient: Flat) -> [Flat; 2] {
+        fn backward(&self, (mut gate, mut up): Self::Saved, gradient: Flat, _: [bool; 2]) -> [Option<Flat>; 2] {
             gate.storage_mut::<f32>()
                 .par_chunks_mut(ENTRIES_A_TASK)
                 .zip(up.storage_mut::<f32>().par_chunks_mut(ENTRIES_A_TASK))
@@ -58,7 +58,7 @@ mod fused {
                         }
                     });
                 });
-            [gate, up]
+            [Some(gate), Some(up)]
         }
     }
 
