@@ -28,6 +28,8 @@ pub struct Decoder {
     config: DecoderConfig,
     /// Whether it has an adapter, which then is all that is trained.
     adapted: bool,
+    /// How many adapters its rows choose from.
+    bank: usize,
 }
 
 #[derive(Module, Debug)]
@@ -54,7 +56,7 @@ impl Decoder {
         };
         let lm_head =
             (!config.tie_word_embeddings).then(|| Linear::new(source, "lm_head", config.vocab_size, d, device));
-        Self { model, lm_head, new_tokens: None, config, adapted: false }
+        Self { model, lm_head, new_tokens: None, config, adapted: false, bank: 0 }
     }
 
     /// A decoder with fresh weights: normal with the config's standard deviation, those that write to the residual stream
@@ -98,9 +100,9 @@ impl Decoder {
         &self.config
     }
 
-    /// The model with an adapter put on it by `change`.
-    pub(crate) fn map_adapted(self, change: impl FnOnce(Self) -> Self) -> Self {
-        Self { adapted: true, ..change(self) }
+    /// The model with an adapter put on it by `change`, or several that rows choose from.
+    pub(crate) fn map_adapted(self, bank: usize, change: impl FnOnce(Self) -> Self) -> Self {
+        Self { adapted: true, bank, ..change(self) }
     }
 
     pub(crate) fn adapted(&self) -> bool {
@@ -164,5 +166,9 @@ impl Model for Decoder {
 
     fn trains(&self, parameter: &str) -> bool {
         !self.adapted || lora::trains(parameter)
+    }
+
+    fn adapters(&self) -> usize {
+        self.bank
     }
 }
