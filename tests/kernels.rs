@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use orbit_core::kernel::{
-    Alibi, Bias, Mask, Rope, Scores, add_bias, attend, attend_scored, cross_entropy, geglu, gelu, layer_norm, linear,
-    log_likelihood, pick, relu, rms_norm, split_heads, split_part, swiglu,
+    Alibi, Bias, Mask, Rope, Scores, add_bias, attend, attend_scored, cross_entropy, dropout, dynamic_cross_entropy,
+    geglu, gelu, layer_norm, linear, log_likelihood, low_rank, pick, relu, rms_norm, split_heads, split_part, swiglu,
 };
 use proptest::prelude::*;
 
@@ -366,6 +366,69 @@ proptest! {
         }
     }
 
+    /// The probability that weighs a row has no gradient of its own.
+    #[test]
+    fn dynamic_cross_entropy_is_its_formula(
+        rows in 1..40usize, vocabulary in 1..70usize, scale in 0.01f32..2.0, seed in 0..1000u32,
+    ) {
+        let targets = targets(rows, vocabulary);
+        let shape = [rows, vocabulary];
+        let fused = |x: &[Tensor<1>]| dynamic_cross_entropy(x[0].clone().reshape(shape), &targets, scale);
+        let composed = |x: &[Tensor<1>]| {
+            let terms = gathered(x[0].clone().reshape(shape), &targets);
+            (terms.clone() * terms.detach().exp()).sum().mul_scalar(-scale)
+        };
+        agree(&fused, &composed, &drawn([rows * vocabulary], seed), scale)?;
+    }
+
+    /// Also with one row in the middle, and with outputs that several tasks add to.
+    #[test]
+    fn low_rank_is_its_formula(
+        rows in size(), input in 1..70usize, out in 1..70usize, rank in 1..9usize, scale in -3.0f32..3.0, seed in 0..1000u32,
+    ) {
+        let shapes = [[rows, out], [rows, input], [rank, input], [out, rank]];
+        let shaped = |x: &[Tensor<1>]| -> [Tensor<2>; 4] {
+            std::array::from_fn(|which| x[which].clone().reshape(shapes[which]))
+        };
+        let fused = |x: &[Tensor<1>]| {
+            let [z, x, a, b] = shaped(x);
+            low_rank(z, x, a, b, scale).reshape([-1])
+        };
+        let composed = |x: &[Tensor<1>]| {
+            let [z, x, a, b] = shaped(x);
+            (z + x.matmul(a.transpose()).matmul(b.transpose()).mul_scalar(scale)).reshape([-1])
+        };
+        agree(&fused, &composed, &drawn(shapes.map(|[m, n]| m * n), seed), 100.0)?;
+    }
+
+    /// Whichever inputs are constants, the others have the gradients that they have when none is.
+    #[test]
+    fn constants_do_not_change_the_gradients_of_others(
+        rows in 1..70usize, input in 1..30usize, out in 1..30usize, rank in 1..4usize, tracked in 1..64u32, seed in 0..1000u32,
+    ) {
+        let shapes = [[rows, input], [out, input], [rank, input], [out, rank], [rows, input], [out, input]];
+        let inputs = drawn(shapes.map(|[m, n]| m * n), seed);
+        let gradients = |tracked: u32| {
+            let device = flex().autodiff();
+            let leaves: Vec<Tensor<2>> = (inputs.iter().zip(shapes).enumerate())
+                .map(|(which, (entries, shape))| {
+                    let leaf = tensor(entries, &device).reshape(shape);
+                    if tracked >> which & 1 == 1 { leaf.require_grad() } else { leaf }
+                })
+                .collect();
+            let [x, weight, a, b, other, table] = std::array::from_fn(|which| leaves[which].clone());
+            let y = low_rank(linear(x.clone(), weight), x, a, b, 0.5) + linear(other, table);
+            let probe = tensor(&noise(rows * out, 99), &device).reshape([rows, out]);
+            let mut grads = (y * probe).sum().backward();
+            let gradients = leaves.into_iter().enumerate();
+            gradients.map(|(which, leaf)| (which, leaf.grad_remove(&mut grads).map(values))).collect::<Vec<_>>()
+        };
+        for ((which, found), (_, expected)) in gradients(tracked).into_iter().zip(gradients(63)) {
+            prop_assert_eq!(found.is_some(), tracked >> which & 1 == 1);
+            prop_assert!(found.is_none() || found == expected, "the gradient of input {} differs", which);
+        }
+    }
+
     /// Softmax is read off the gradient of cross-entropy; the reference is in double precision.
     #[test]
     fn softmax_is_accurate_over_a_wide_range(row in prop::collection::vec(-110f32..90.0, 1..50)) {
@@ -473,4 +536,32 @@ fn layout_and_tracking_of_inputs_do_not_matter() {
     assert_eq!(values(across.clone().inner()), values(straight.inner()));
     assert!(up.grad(&across.sum().backward()).is_some(), "one tracked input is enough");
     assert!(values(swiglu(tensor(&[1.0], &device), tensor(&[2.0], &device)))[0] > 1.4, "so is none");
+}
+
+#[test]
+fn dropout_has_one_mask_and_the_gradient_of_it() {
+    let (n, d, share, seed) = (130, 7, 0.3, 0xfeed_beef_u64);
+    let on =
+        |device: &burn::tensor::Device| values(dropout(tensor(&vec![1.0; n * d], device).reshape([n, d]), share, seed));
+    let mask = on(&flex());
+    assert!(mask == on(&flex().autodiff()), "with and without autodiff");
+    let kept = 1.0 / 0.7;
+    assert!(mask.iter().all(|&x| x == 0.0 || (x - kept).abs() < 1e-6));
+    let dropped = mask.iter().filter(|&&x| x == 0.0).count() as f64;
+    assert!((dropped / mask.len() as f64 - share).abs() < 0.06, "{dropped} of {} are dropped", mask.len());
+    // Nothing of one row is in the next.
+    let alike =
+        |by: usize| mask.iter().zip(&mask[by..]).filter(|(a, b)| a == b).count() as f64 / (mask.len() - by) as f64;
+    assert!((1..9).all(|by| (alike(by) - 0.58).abs() < 0.07), "{:?}", (1..9).map(alike).collect::<Vec<_>>());
+
+    let results =
+        forward_backward(&|x| dropout(x[0].clone().reshape([n, d]), share, seed).reshape([-1]), &drawn([n * d], 5));
+    let (x, probe) = (noise(n * d, 5), noise(n * d, 99));
+    let by_mask = |entries: &[f32]| entries.iter().zip(&mask).map(|(x, by)| x * by).collect::<Vec<f32>>();
+    assert_eq!(results, [by_mask(&x), by_mask(&probe)]);
+
+    let nothing = dropout(tensor(&x, &flex()).reshape([n, d]), 0.0, seed);
+    assert_eq!(values(nothing), x, "a share of 0 changes nothing");
+    #[cfg(feature = "ndarray")]
+    assert!(mask == on(&orbit_core::device("ndarray").unwrap()), "on the other backend");
 }

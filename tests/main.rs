@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod backends;
+mod bank;
 mod bloom;
 mod config_keys;
 mod decoding;
@@ -9,11 +10,13 @@ mod encoder_decoder;
 mod fit;
 mod golden;
 mod kernels;
+mod lora;
 mod plugins;
 mod program;
 mod reference;
 mod resume;
 mod scoring;
 mod space;
+mod stages;
 mod tiny;
 mod transformers;

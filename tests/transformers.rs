@@ -29,19 +29,19 @@ print(" ".join(map(str, tokens)))
 print(" ".join(f"{x:.6f}" for x in logits.tolist()))
 "#;
 
-/// The Python to run, if it has what is needed.
-fn python() -> Option<String> {
+/// The Python to run, if it has these modules.
+pub(crate) fn python(modules: &str) -> Option<String> {
     let python = std::env::var("ORBIT_PYTHON").unwrap_or_else(|_| "python3".into());
-    let ready = Command::new(&python).args(["-c", "import torch, transformers"]).output();
+    let ready = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
     if !ready.is_ok_and(|ready| ready.status.success()) {
-        eprintln!("skipped: no Python with torch and transformers");
+        eprintln!("skipped: no Python with {modules}");
         return None;
     }
     Some(python)
 }
 
 /// What a script prints.
-fn run(python: &str, script: &str, arguments: &[&std::ffi::OsStr]) -> String {
+pub(crate) fn run(python: &str, script: &str, arguments: &[&std::ffi::OsStr]) -> String {
     let output = Command::new(python).args(["-c", script]).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -49,7 +49,7 @@ fn run(python: &str, script: &str, arguments: &[&std::ffi::OsStr]) -> String {
 
 #[test]
 fn transformers_loads_a_model_with_new_tokens() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("torch, transformers") else { return };
     let source = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
     let dir = tempfile::tempdir().unwrap();
     let base = load(&source, &device("flex").unwrap()).unwrap();
@@ -144,7 +144,7 @@ for directory, prompt, answer in zip(*[iter(sys.argv[1:])] * 3):
 
 #[test]
 fn transformers_loads_encoder_decoders() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("torch, transformers") else { return };
     let root = tempfile::tempdir().unwrap();
     let text = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let (mut arguments, mut cases) = (Vec::new(), Vec::new());

@@ -34,6 +34,11 @@ pub trait Model: Module {
     fn trains(&self, _parameter: &str) -> bool {
         true
     }
+
+    /// How many adapters a row of an input may choose from, see [`Input::adapters`].
+    fn adapters(&self) -> usize {
+        0
+    }
 }
 
 /// Tokens for one forward pass.

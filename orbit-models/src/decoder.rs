@@ -36,6 +36,8 @@ pub struct Decoder {
     config: DecoderConfig,
     /// Whether it has an adapter, which then is all that is trained.
     adapted: bool,
+    /// How many adapters its rows choose from.
+    bank: usize,
 }
 
 /// The layers whose output is added to the residual stream.
@@ -85,7 +87,7 @@ impl Decoder {
         };
         let lm_head = (!config.tie_word_embeddings)
             .then(|| Linear::new(source, "lm_head", config.vocab_size, config.hidden_size, device));
-        Self { model, transformer, lm_head, new_tokens: None, config, adapted: false }
+        Self { model, transformer, lm_head, new_tokens: None, config, adapted: false, bank: 0 }
     }
 
     /// A decoder with fresh weights: normal with the config's standard deviation, those that write to the residual stream
@@ -133,9 +135,9 @@ impl Decoder {
         &self.config
     }
 
-    /// The model with an adapter put on it by `change`.
-    pub(crate) fn map_adapted(self, change: impl FnOnce(Self) -> Self) -> Self {
-        Self { adapted: true, ..change(self) }
+    /// The model with an adapter put on it by `change`, or several that rows choose from.
+    pub(crate) fn map_adapted(self, bank: usize, change: impl FnOnce(Self) -> Self) -> Self {
+        Self { adapted: true, bank, ..change(self) }
     }
 
     pub(crate) fn adapted(&self) -> bool {
@@ -202,5 +204,9 @@ impl Model for Decoder {
 
     fn trains(&self, parameter: &str) -> bool {
         !self.adapted || lora::trains(parameter)
+    }
+
+    fn adapters(&self) -> usize {
+        self.bank
     }
 }

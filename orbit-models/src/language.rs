@@ -139,13 +139,34 @@ impl LanguageModel {
         Adapter::fresh(&parameters(self), config, targets, seed)
     }
 
+    /// Reads an adapter of this model from a PEFT directory.
+    ///
+    /// # Errors
+    /// As [`Adapter::load`]; when its layers are not this model's; and when orbit has noted beside it that it was trained on
+    /// other weights.
+    pub fn read_adapter(&self, dir: impl AsRef<Path>) -> Result<Adapter> {
+        let dir = dir.as_ref();
+        let (adapter, origin) = Adapter::load(dir)?;
+        adapter.check(&parameters(self))?;
+        let base = self.base_digest();
+        match origin {
+            Some(origin) if origin.base != base => Err(Error::adapter(format!(
+                "{}: the adapter was trained on the weights {}, and these are {}: it is for another model",
+                dir.display(),
+                short(&origin.base),
+                short(&base)
+            ))),
+            _ => Ok(adapter),
+        }
+    }
+
     /// Puts an adapter on the model. Training then changes the adapter and the rows of new tokens, and nothing else.
     ///
     /// # Errors
     /// When the adapter does not fit, or the model has one.
     pub fn with_adapter(self, adapter: &Adapter) -> Result<Self> {
         self.check(adapter)?;
-        Ok(change!(self, net => net.map_adapted(|net| lora::attach(net, adapter))))
+        Ok(change!(self, net => net.map_adapted(0, |net| lora::attach(net, adapter))))
     }
 
     /// Puts several adapters on the model, of which [`Input::adapters`] chooses one for every row.
@@ -154,7 +175,7 @@ impl LanguageModel {
     /// When an adapter does not fit, or the model has one.
     pub fn with_bank(self, adapters: &[Adapter]) -> Result<Self> {
         adapters.iter().try_for_each(|adapter| self.check(adapter))?;
-        Ok(change!(self, net => net.map_adapted(|net| lora::attach_bank(net, adapters))))
+        Ok(change!(self, net => net.map_adapted(adapters.len(), |net| lora::attach_bank(net, adapters))))
     }
 
     /// Adds `times` the adapter to the weights: 1 merges it, −1 takes it out again, to the rounding of the weights.
@@ -171,7 +192,7 @@ impl LanguageModel {
     pub fn base_digest(&self) -> String {
         let mut hasher = Sha256::new();
         for (param, entries) in parameters(self).iter().zip(host_weights(self)) {
-            if !lora::trains(&param.name) {
+            if !lora::is_added(&param.name) {
                 hasher.update(param.name.as_bytes());
                 entries.chunks(1 << 16).for_each(|entries| {
                     hasher.update(entries.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
@@ -191,6 +212,11 @@ impl LanguageModel {
         }
         adapter.check(&parameters(self))
     }
+}
+
+/// Enough of a digest to tell it from others.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 impl From<Decoder> for LanguageModel {
@@ -228,6 +254,10 @@ impl Model for LanguageModel {
 
     fn trains(&self, parameter: &str) -> bool {
         either!(self, net => net.trains(parameter))
+    }
+
+    fn adapters(&self) -> usize {
+        either!(self, net => Model::adapters(net))
     }
 }
 

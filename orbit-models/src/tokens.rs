@@ -68,12 +68,14 @@ pub(crate) fn scores(hidden: Tensor<2>, table: Tensor<2>, new: Option<&NewTokens
 
 /// `[count, d]` rows drawn from the normal distribution that fits each column of `[n, d]`.
 fn fitted_rows(rng: &mut ChaCha8Rng, table: Tensor<2>, count: usize) -> Tensor<2> {
-    let table = if table.device().is_autodiff() { table.inner() } else { table };
+    let tracked = table.device().is_autodiff();
+    let table = if tracked { table.inner() } else { table };
     let [_, d] = table.dims();
     let mean = table.clone().mean_dim(0);
     let deviation = (table - mean.clone()).square().mean_dim(0).sqrt();
     let noise = TensorData::new(draw(rng, 0.0, 1.0, count * d), [count, d]);
-    Tensor::<2>::from_data(noise, &mean.device()) * deviation + mean
+    let rows = Tensor::<2>::from_data(noise, &mean.device()) * deviation + mean;
+    if tracked { Tensor::from_inner(rows) } else { rows }
 }
 
 /// Numbers drawn from a normal distribution.

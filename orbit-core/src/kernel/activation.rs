@@ -128,7 +128,7 @@ mod fused {
         }
 
         /// The gradients take the place of the inputs, if nobody else holds them.
-        fn backward(&self, (mut gate, mut up): Self::Saved, gradient: Flat) -> [Flat; 2] {
+        fn backward(&self, (mut gate, mut up): Self::Saved, gradient: Flat, _: [bool; 2]) -> [Option<Flat>; 2] {
             gate.storage_mut::<f32>()
                 .par_chunks_mut(ENTRIES_A_TASK)
                 .zip(up.storage_mut::<f32>().par_chunks_mut(ENTRIES_A_TASK))
@@ -142,7 +142,7 @@ mod fused {
                         }
                     });
                 });
-            [gate, up]
+            [Some(gate), Some(up)]
         }
     }
 
@@ -162,7 +162,7 @@ mod fused {
         }
 
         /// The gradient of x takes the place of that of the output.
-        fn backward(&self, x: Flat, mut gradient: Flat) -> [Flat; 1] {
+        fn backward(&self, x: Flat, mut gradient: Flat, _: [bool; 1]) -> [Option<Flat>; 1] {
             let g: &mut [f32] = gradient.storage_mut();
             g.par_chunks_mut(ENTRIES_A_TASK).zip(entries(&x).par_chunks(ENTRIES_A_TASK)).for_each(|(g, x)| {
                 vectorised!({
@@ -171,7 +171,7 @@ mod fused {
                     }
                 });
             });
-            [gradient]
+            [Some(gradient)]
         }
     }
 }

@@ -146,8 +146,8 @@ mod fused {
             self.attend(inputs, None)
         }
 
-        fn backward(&self, saved: Saved, gradient: Flat) -> [Flat; 3] {
-            self.attend_backward(saved, gradient, None)
+        fn backward(&self, saved: Saved, gradient: Flat, _: [bool; 3]) -> [Option<Flat>; 3] {
+            self.attend_backward(saved, gradient, None).map(Some)
         }
     }
 
@@ -162,22 +162,18 @@ mod fused {
         }
 
         /// The gradient of the bias is that of the scores.
-        fn backward(&self, (saved, rows): Self::Saved, gradient: Flat) -> [Flat; 4] {
+        fn backward(&self, (saved, rows): Self::Saved, gradient: Flat, wanted: [bool; 4]) -> [Option<Flat>; 4] {
             let e = saved.0;
+            if !wanted[3] {
+                let [d_q, d_keys, d_values] = self.0.attend_backward(saved, gradient, None).map(Some);
+                return [d_q, d_keys, d_values, None];
+            }
             let mut d_bias = zeros(e.rows * e.heads * e.width * e.seen);
             let [d_q, d_keys, d_values] = self.0.attend_backward(saved, gradient, Some(&mut d_bias));
             if rows < e.rows {
                 d_bias = summed(d_bias, e.rows);
             }
-            [d_q, d_keys, d_values, flat(d_bias, [rows, e.heads, e.width, e.seen])]
-        }
-
-        fn wanted(&self, (saved, rows): Self::Saved, gradient: Flat, wanted: [bool; 4]) -> [Option<Flat>; 4] {
-            if wanted[3] {
-                return self.backward((saved, rows), gradient).map(Some);
-            }
-            let [d_q, d_keys, d_values] = self.0.attend_backward(saved, gradient, None).map(Some);
-            [d_q, d_keys, d_values, None]
+            [d_q, d_keys, d_values, flat(d_bias, [rows, e.heads, e.width, e.seen])].map(Some)
         }
     }
 

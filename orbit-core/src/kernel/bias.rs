@@ -36,7 +36,11 @@ mod fused {
             (y, bias.len())
         }
 
-        fn backward(&self, width: usize, gradient: Flat) -> [Flat; 2] {
+        /// Nothing is summed for a frozen bias.
+        fn backward(&self, width: usize, gradient: Flat, wanted: [bool; 2]) -> [Option<Flat>; 2] {
+            if !wanted[1] {
+                return [Some(gradient), None];
+            }
             let shares: Vec<Vec<f32>> = entries(&gradient)
                 .par_chunks((width * ROWS_A_TASK).max(1))
                 .map(|rows| {
@@ -47,12 +51,7 @@ mod fused {
                 .collect();
             let mut sum = vec![0f32; width];
             shares.iter().for_each(|share| add(&mut sum, share));
-            [gradient, flat(sum, [width])]
-        }
-
-        /// Nothing is summed for a frozen bias.
-        fn wanted(&self, width: usize, gradient: Flat, wanted: [bool; 2]) -> [Option<Flat>; 2] {
-            if wanted[1] { self.backward(width, gradient).map(Some) } else { [Some(gradient), None] }
+            [Some(gradient), Some(flat(sum, [width]))]
         }
     }
 

@@ -78,12 +78,12 @@ mod fused {
             (flat(vec![loss as f32], [1]), gradient)
         }
 
-        fn backward(&self, mut saved: Flat, gradient: Flat) -> [Flat; 1] {
+        fn backward(&self, mut saved: Flat, gradient: Flat, _: [bool; 1]) -> [Option<Flat>; 1] {
             let by = entries(&gradient)[0];
             if by != 1.0 {
                 saved.storage_mut::<f32>().par_iter_mut().for_each(|g| *g *= by);
             }
-            [saved]
+            [Some(saved)]
         }
     }
 

@@ -18,14 +18,15 @@ pub(super) trait FlexOp<const N: usize>: Clone + Send + std::fmt::Debug + 'stati
     /// The output, and what backward needs.
     fn forward(&self, inputs: [Flat; N]) -> (Flat, Self::Saved);
 
-    /// The gradients of the inputs, from that of the output.
-    fn backward(&self, saved: Self::Saved, gradient: Flat) -> [Flat; N];
-
-    /// As [`FlexOp::backward`], and may leave out what nobody wants: the gradient of a frozen weight costs as much as a pass
-    /// forward.
-    fn wanted(&self, saved: Self::Saved, gradient: Flat, _: [bool; N]) -> [Option<Flat>; N] {
-        self.backward(saved, gradient).map(Some)
+    /// What backward needs when only some inputs want a gradient: what is kept for the gradient of a frozen weight is memory that
+    /// nobody reads.
+    fn keep(&self, saved: Self::Saved, _: [bool; N]) -> Self::Saved {
+        saved
     }
+
+    /// The gradients of the inputs, from that of the output. Those that nobody wants may be left out: that of a frozen weight
+    /// costs as much as a pass forward.
+    fn backward(&self, saved: Self::Saved, gradient: Flat, wanted: [bool; N]) -> [Option<Flat>; N];
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl<const N: usize, O: FlexOp<N>> Backward<Flex, N> for Derivative<O> {
 
     fn backward(self, ops: Ops<O::Saved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let inputs = self.0.wanted(ops.state, gradient, ops.parents.each_ref().map(Option::is_some));
+        let inputs = self.0.backward(ops.state, gradient, ops.parents.each_ref().map(Option::is_some));
         for (parent, gradient) in ops.parents.into_iter().zip(inputs) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<Flex>(parent.id, gradient);
@@ -64,15 +65,28 @@ pub(super) fn apply<const N: usize, const D: usize, O: FlexOp<N>>(op: O, inputs:
         unreachable!("a model's tensors are all on one device");
     };
     let inputs = tracked.each_ref().map(|tensor| tensor.primitive().to_contiguous());
+    let wanted = tracked.each_ref().map(wants_gradient);
     let nodes = tracked.map(|tensor| tensor.node());
     let out = match Derivative(op.clone()).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (output, saved) = op.forward(inputs);
-            prepared.finish(saved, output)
+            prepared.finish(op.keep(saved, wanted), output)
         }
         OpsKind::UnTracked(prepared) => prepared.finish(op.forward(inputs).0),
     };
     Tensor::from_primitive::<Autodiff<Flex>>(out)
+}
+
+/// Whether anything that a tensor came from wants a gradient. burn tells that of a whole operation only, so this asks what an
+/// operation on the tensor alone would be.
+fn wants_gradient(tensor: &FloatTensor<Autodiff<Flex>>) -> bool {
+    #[derive(Clone, Debug)]
+    struct Ask;
+    impl Backward<Flex, 1> for Ask {
+        type State = ();
+        fn backward(self, _: Ops<(), 1>, _: &mut Gradients, _: &mut Checkpointer) {}
+    }
+    matches!(Ask.prepare::<NoCheckpointing>([tensor.node()]).compute_bound().stateful(), OpsKind::Tracked(_))
 }
 
 /// A tensor of flex without its rank.

@@ -91,7 +91,7 @@ mod fused {
             (flat(out, [rows, heads, width, k]), [rows, width, d])
         }
 
-        fn backward(&self, [rows, width, d]: Self::Saved, gradient: Flat) -> [Flat; 1] {
+        fn backward(&self, [rows, width, d]: Self::Saved, gradient: Flat, _: [bool; 1]) -> [Option<Flat>; 1] {
             let (heads, k) = (self.heads, d / self.heads / self.parts);
             let mut dx = zeros(rows * width * d);
             let g = entries(&gradient);
@@ -104,7 +104,7 @@ mod fused {
                     }
                 });
             });
-            [flat(dx, [rows, width, d])]
+            [Some(flat(dx, [rows, width, d]))]
         }
     }
 

@@ -51,7 +51,7 @@ mod fused {
         }
 
         /// The gradient of x takes the place of that of the output.
-        fn backward(&self, (x, weight): Self::Saved, mut gradient: Flat) -> [Flat; 3] {
+        fn backward(&self, (x, weight): Self::Saved, mut gradient: Flat, _: [bool; 3]) -> [Option<Flat>; 3] {
             let (w, d) = (entries(&weight), entries(&weight).len());
             let shares: Vec<[Vec<f32>; 2]> = gradient
                 .storage_mut::<f32>()
@@ -66,7 +66,7 @@ mod fused {
                 }
             }
             let [dw, db] = sums.map(|sum| flat(sum, [d]));
-            [gradient, dw, db]
+            [gradient, dw, db].map(Some)
         }
     }
 

@@ -18,29 +18,52 @@ mod fused {
     pub(super) struct Linear;
 
     impl FlexOp<2> for Linear {
-        type Saved = (Flat, Flat);
+        /// x, which only the gradient of the weight needs, and the weight, which only that of x does.
+        type Saved = [Option<Flat>; 2];
 
         fn forward(&self, [x, weight]: [Flat; 2]) -> (Flat, Self::Saved) {
             let ([n, _], [out, _]) = (extents(&x), extents(&weight));
-            (flat(product(&x, &weight.transpose(0, 1)), [n, out]), (x, weight))
+            (flat(product(&x, &weight.transpose(0, 1)), [n, out]), [Some(x), Some(weight)])
+        }
+
+        fn keep(&self, [x, weight]: Self::Saved, wanted: [bool; 2]) -> Self::Saved {
+            [x.filter(|_| wanted[1]), weight.filter(|_| wanted[0])]
         }
 
         /// dx = g W and dW = gᵀ x, side by side.
-        fn backward(&self, (x, weight): Self::Saved, gradient: Flat) -> [Flat; 2] {
-            let ([n, input], [out, _]) = (extents(&x), extents(&weight));
-            let (dx, dw) = rayon::join(|| product(&gradient, &weight), || product(&gradient.transpose(0, 1), &x));
-            [flat(dx, [n, input]), flat(dw, [out, input])]
-        }
-
-        fn wanted(&self, saved: Self::Saved, gradient: Flat, wanted: [bool; 2]) -> [Option<Flat>; 2] {
-            if wanted == [true, true] {
-                return self.backward(saved, gradient).map(Some);
-            }
-            let (x, weight) = saved;
-            let ([n, input], [out, _]) = (extents(&x), extents(&weight));
-            let dx = wanted[0].then(|| flat(product(&gradient, &weight), [n, input]));
-            let dw = wanted[1].then(|| flat(product(&gradient.transpose(0, 1), &x), [out, input]));
+        fn backward(&self, [x, weight]: Self::Saved, gradient: Flat, _: [bool; 2]) -> [Option<Flat>; 2] {
+            let [n, out] = extents(&gradient);
+            let dx = || {
+                let weight = weight?;
+                let [_, input] = extents(&weight);
+                Some(flat(product(&gradient, &weight), [n, input]))
+            };
+            let dw = || {
+                let x = x?;
+                let [_, input] = extents(&x);
+                Some(flat(product(&gradient.transpose(0, 1), &x), [out, input]))
+            };
+            let (dx, dw) = rayon::join(dx, dw);
             [dx, dw]
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// What nobody wants is neither kept nor computed.
+        #[test]
+        fn a_frozen_input_costs_nothing() {
+            let entries = |shape: [usize; 2]| flat(vec![0.5; shape[0] * shape[1]], shape);
+            for wanted in [[true, true], [true, false], [false, true]] {
+                let (y, saved) = Linear.forward([entries([3, 2]), entries([4, 2])]);
+                let saved = Linear.keep(saved, wanted);
+                let [x_wanted, weight_wanted] = wanted;
+                assert_eq!(saved.each_ref().map(Option::is_some), [weight_wanted, x_wanted]);
+                let gradients = Linear.backward(saved, y, wanted);
+                assert_eq!(gradients.each_ref().map(Option::is_some), wanted);
+            }
         }
     }
 }

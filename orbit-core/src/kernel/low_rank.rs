@@ -43,13 +43,14 @@ mod fused {
         }
 
         /// dz = g, dx = s · (g B) A, dA = s · (g B)ᵀ x, dB = gᵀ h.
-        fn backward(&self, [x, a, b, h]: Self::Saved, gradient: Flat) -> [Flat; 4] {
+        fn backward(&self, [x, a, b, h]: Self::Saved, gradient: Flat, wanted: [bool; 4]) -> [Option<Flat>; 4] {
             let ([n, input], [rank, _], [out, _]) = (extents(&x), extents(&a), extents(&b));
             let dh = flat(scaled(product(&gradient, &b), self.scale), [n, rank]);
-            let dx = product(&dh, &a);
+            // The first layers of a model have inputs that nothing trained has touched.
+            let dx = wanted[1].then(|| flat(product(&dh, &a), [n, input]));
             let da = product(&dh.transpose(0, 1), &x);
             let db = product(&gradient.transpose(0, 1), &h);
-            [gradient, flat(dx, [n, input]), flat(da, [rank, input]), flat(db, [out, rank])]
+            [Some(gradient), dx, Some(flat(da, [rank, input])), Some(flat(db, [out, rank]))]
         }
     }
 

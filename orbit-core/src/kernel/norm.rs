@@ -48,7 +48,7 @@ mod fused {
         }
 
         /// The gradient of x takes the place of that of the output.
-        fn backward(&self, (x, weight): Self::Saved, mut gradient: Flat) -> [Flat; 2] {
+        fn backward(&self, (x, weight): Self::Saved, mut gradient: Flat, _: [bool; 2]) -> [Option<Flat>; 2] {
             let (w, d) = (entries(&weight), entries(&weight).len());
             let shares: Vec<Vec<f32>> = gradient
                 .storage_mut::<f32>()
@@ -62,7 +62,7 @@ mod fused {
                     *dw += share;
                 }
             }
-            [gradient, flat(dw, [d])]
+            [Some(gradient), Some(flat(dw, [d]))]
         }
     }
 

@@ -40,14 +40,14 @@ mod fused {
         }
 
         /// In order of the index: a row may be picked more than once.
-        fn backward(&self, [n, d]: Self::Saved, gradient: Flat) -> [Flat; 1] {
+        fn backward(&self, [n, d]: Self::Saved, gradient: Flat, _: [bool; 1]) -> [Option<Flat>; 1] {
             let mut d_rows = zeros(n * d);
             for (&row, gradient) in self.index.iter().zip(entries(&gradient).chunks_exact(d.max(1))) {
                 for (sum, gradient) in d_rows[row as usize * d..][..d].iter_mut().zip(gradient) {
                     *sum += gradient;
                 }
             }
-            [flat(d_rows, [n, d])]
+            [Some(flat(d_rows, [n, d]))]
         }
     }
 }

@@ -39,6 +39,10 @@ pub fn answers(
     if !adapters.is_empty() && adapters.len() != prompts.len() {
         return Err(Error::Input(format!("{} adapters for {} prompts", adapters.len(), prompts.len())));
     }
+    let there = model.adapters();
+    if let Some(adapter) = adapters.iter().flatten().find(|&&adapter| adapter >= there) {
+        return Err(Error::Input(format!("adapter {adapter} is asked for, and the model has {there} to choose from")));
+    }
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|&at| prompts[at].len());
     let mut answers = vec![Vec::new(); prompts.len()];

@@ -123,7 +123,8 @@ impl Adapter {
 
 fn lora(adapter: &Adapter, path: &str, device: &Device) -> Option<Lora> {
     let [a, b] = adapter.factors_of(path)?.each_ref().map(|array| Param::from_tensor(tensor(array, device)));
-    let place = adapter.factors.keys().position(|layer| path.starts_with(layer.as_str())).unwrap_or(0);
+    let layer = path.strip_suffix(".weight");
+    let place = adapter.factors.keys().position(|name| Some(name.as_str()) == layer).unwrap_or(0);
     // Far apart, so that no two weights draw the same numbers.
     let seed = (place as u64 + 1) << 40;
     Some(Lora { a, b, scale: adapter.config.scale(), dropout: adapter.config.dropout, seed })

@@ -157,10 +157,17 @@ impl Adapter {
 
 /// The middle of a factor's name.
 const FACTOR: &str = ".weight.lora.";
+/// That of a factor's in a [`Bank`].
+const BANK: &str = ".weight.adapters.";
 
 /// What training changes in a model with an adapter: its factors, and the rows of new tokens.
 pub(crate) fn trains(parameter: &str) -> bool {
     parameter.contains(FACTOR) || parameter.starts_with(NEW_TOKENS)
+}
+
+/// Whether a parameter is not one that the model was loaded with: an adapter's, one alone or in a bank, or a new token's.
+pub(crate) fn is_added(parameter: &str) -> bool {
+    trains(parameter) || parameter.contains(BANK)
 }
 
 /// The name of the layer whose weight a parameter is, if it can be adapted.

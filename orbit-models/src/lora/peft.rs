@@ -43,7 +43,7 @@ pub struct AdapterOrigin {
     pub task: Option<String>,
 }
 
-/// The keys of `adapter_config.json` that bear on the computation.
+/// The keys of `adapter_config.json` that orbit writes, and computes with.
 #[derive(Serialize, Deserialize)]
 struct PeftConfig {
     peft_type: String,
@@ -59,20 +59,39 @@ struct PeftConfig {
     #[serde(default = "no_bias")]
     bias: String,
     #[serde(default)]
-    fan_in_fan_out: bool,
-    #[serde(default)]
     inference_mode: bool,
-    #[serde(default)]
-    use_rslora: bool,
-    #[serde(default)]
-    use_dora: bool,
-    #[serde(default)]
-    rank_pattern: BTreeMap<String, usize>,
-    #[serde(default)]
-    alpha_pattern: BTreeMap<String, f64>,
-    #[serde(default)]
-    modules_to_save: Option<Vec<String>>,
+    /// All others, of which most say how an adapter is to be made, and some how it is to be computed.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
+
+/// Keys that change what an adapter computes, unless they are null, false or empty.
+const UNSUPPORTED: [&str; 18] = [
+    "alora_invocation_tokens",
+    "alpha_pattern",
+    "arrow_config",
+    "fan_in_fan_out",
+    "kasa_config",
+    "layer_replication",
+    "lora_bias",
+    "megatron_config",
+    "modules_to_save",
+    "monteclora_config",
+    "rank_pattern",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_dora",
+    "use_qalora",
+    "use_rslora",
+    "velora_config",
+];
+
+/// Ways to begin an adapter that change the weights under it, which then are not those of the base model.
+const OTHER_BASE: [&str; 6] = ["pissa", "corda", "olora", "loftq", "lora_ga", "mica"];
+
+/// Keys that leave out some of the layers that the targets name.
+const NARROWING: [&str; 3] = ["exclude_modules", "layers_pattern", "layers_to_transform"];
 
 fn no_bias() -> String {
     "none".into()
@@ -95,13 +114,8 @@ impl Adapter {
             lora_dropout: dropout,
             target_modules: self.target_modules().into(),
             bias: no_bias(),
-            fan_in_fan_out: false,
             inference_mode: true,
-            use_rslora: false,
-            use_dora: false,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
-            modules_to_save: None,
+            others: BTreeMap::new(),
         };
         atomic::write_json(&dir.join(CONFIG_FILE), &config)?;
         let named = self.factors.iter().flat_map(|(layer, factors)| {
@@ -115,7 +129,7 @@ impl Adapter {
     ///
     /// # Errors
     /// When it is not a LoRA that orbit computes (biases, DoRA, rank-stabilised scaling, ranks that differ between layers,
-    /// whole modules), and when factors are missing or misshapen.
+    /// whole modules, a start that changes the base), and when factors are missing or misshapen.
     pub fn load(dir: impl AsRef<Path>) -> Result<(Self, Option<AdapterOrigin>)> {
         let dir = dir.as_ref();
         let path = dir.join(CONFIG_FILE);
@@ -123,13 +137,11 @@ impl Adapter {
         if let Some((key, what)) = config.unsupported() {
             return Err(Error::config(&path, key, format!("{what} is not something orbit computes")));
         }
-        let targets = match &config.target_modules {
-            Value::Array(names) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        };
-        let lora = LoraConfig { rank: config.r, alpha: config.lora_alpha, dropout: config.lora_dropout, targets };
-        lora.check().map_err(|(key, reason)| Error::config(&path, key, reason))?;
-        let factors = factors(&dir.join(ADAPTER_FILE), lora.rank)?;
+        let (rank, alpha, dropout) = (config.r, config.lora_alpha, config.lora_dropout);
+        let lora = LoraConfig { rank, alpha, dropout, targets: Vec::new() };
+        lora.check().map_err(|(key, reason)| Error::config(&path, peft_key(key), reason))?;
+        let factors = factors(&dir.join(ADAPTER_FILE), rank)?;
+        let lora = LoraConfig { targets: config.targets(&factors), ..lora };
         let origin = dir.join(ORIGIN_FILE);
         let origin = if origin.exists() { Some(atomic::read_json(&origin)?) } else { None };
         Ok((Self { config: lora, factors }, origin))
@@ -152,15 +164,41 @@ impl PeftConfig {
         if self.bias != "none" {
             return Some(("bias", format!("\"{}\"", self.bias)));
         }
-        let flags = [
-            ("use_dora", self.use_dora),
-            ("use_rslora", self.use_rslora),
-            ("fan_in_fan_out", self.fan_in_fan_out),
-            ("rank_pattern", !self.rank_pattern.is_empty()),
-            ("alpha_pattern", !self.alpha_pattern.is_empty()),
-            ("modules_to_save", self.modules_to_save.as_ref().is_some_and(|modules| !modules.is_empty())),
-        ];
-        flags.into_iter().find(|(_, set)| *set).map(|(key, _)| (key, "what it asks for".to_owned()))
+        let asked = |key: &&str| self.others.get(*key).is_some_and(|value| !is_nothing(value));
+        if let Some(key) = UNSUPPORTED.into_iter().find(asked) {
+            return Some((key, format!("what {} asks for", self.others[key])));
+        }
+        let init = self.others.get("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
+        let changes = OTHER_BASE.iter().any(|way| init.to_lowercase().starts_with(way));
+        changes.then(|| ("init_lora_weights", format!("a base that was changed as \"{init}\" does it")))
+    }
+
+    /// The targets as orbit reads them. Where they are more than a list of names: the layers that there are factors of.
+    fn targets(&self, factors: &BTreeMap<String, [Array; 2]>) -> Vec<String> {
+        let narrowed = NARROWING.iter().any(|key| self.others.get(*key).is_some_and(|value| !is_nothing(value)));
+        match &self.target_modules {
+            Value::Array(names) if !narrowed => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => factors.keys().cloned().collect(),
+        }
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+/// What PEFT calls a key of [`LoraConfig`].
+fn peft_key(key: &'static str) -> &'static str {
+    match key {
+        "rank" => "r",
+        "alpha" => "lora_alpha",
+        "dropout" => "lora_dropout",
+        other => other,
     }
 }
 
@@ -178,6 +216,9 @@ fn factors(path: &Path, rank: usize) -> Result<BTreeMap<String, [Array; 2]>> {
             return Err(Error::tensor(path, &name, format!("has shape {:?}, not rank {rank}", array.shape)));
         }
         factors.entry(layer.to_owned()).or_default()[at] = array;
+    }
+    if factors.is_empty() {
+        return Err(Error::adapter(format!("{}: there is no factor in it", path.display())));
     }
     if let Some((layer, _)) = factors.iter().find(|(_, factors)| factors.iter().any(|array| array.shape.is_empty())) {
         return Err(Error::tensor(path, layer, "has only one of its two factors"));

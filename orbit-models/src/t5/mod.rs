@@ -61,6 +61,8 @@ pub struct EncoderDecoder {
     config: T5Config,
     /// Whether it has an adapter, which then is all that is trained.
     adapted: bool,
+    /// How many adapters its rows choose from.
+    bank: usize,
 }
 
 #[derive(Module, Debug)]
@@ -116,7 +118,7 @@ impl EncoderDecoder {
         };
         let lm_head = (!config.tie_word_embeddings)
             .then(|| Linear::new(source, "lm_head", config.vocab_size, config.d_model, device));
-        Self { shared, encoder, decoder, lm_head, new_tokens: None, config, adapted: false }
+        Self { shared, encoder, decoder, lm_head, new_tokens: None, config, adapted: false, bank: 0 }
     }
 
     /// A model with fresh weights, as T5 makes them: normal, with standard deviations that keep the variance of what a weight
@@ -163,9 +165,9 @@ impl EncoderDecoder {
         &self.config
     }
 
-    /// The model with an adapter put on it by `change`.
-    pub(crate) fn map_adapted(self, change: impl FnOnce(Self) -> Self) -> Self {
-        Self { adapted: true, ..change(self) }
+    /// The model with an adapter put on it by `change`, or several that rows choose from.
+    pub(crate) fn map_adapted(self, bank: usize, change: impl FnOnce(Self) -> Self) -> Self {
+        Self { adapted: true, bank, ..change(self) }
     }
 
     pub(crate) fn adapted(&self) -> bool {
@@ -307,5 +309,9 @@ impl Model for EncoderDecoder {
 
     fn trains(&self, parameter: &str) -> bool {
         !self.adapted || lora::trains(parameter)
+    }
+
+    fn adapters(&self) -> usize {
+        self.bank
     }
 }
