@@ -16,6 +16,7 @@ mod program;
 mod reference;
 mod resume;
 mod scoring;
+mod sequence;
 mod space;
 mod stages;
 mod tiny;

@@ -68,6 +68,7 @@ impl Examiner<'_> {
         let mut progress = Progress::new(label, 0, prompts.len() as u64, self.quiet);
         let mut done = 0;
         let written = answers(model, prompts, adapters, how, &mut |rows| {
+            tracing::debug!(rows, "answer batch");
             done += rows as u64;
             progress.set(done, &[]);
         })?;
