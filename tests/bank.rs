@@ -6,7 +6,7 @@ use orbit_models::LanguageModel;
 use orbit_models::generate::{Answering, Incremental, answers};
 use orbit_models::lora::{Adapter, LoraConfig};
 
-use crate::encoder_decoder::folder;
+use crate::golden::folder;
 use crate::lora::{BASES, base, drawn, logits, logits_of};
 use crate::tiny::{flex, largest_difference, micro_batch, values};
 

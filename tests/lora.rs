@@ -13,7 +13,8 @@ use orbit_models::weights::{Array, Dtype, Weights};
 use orbit_models::{Extension, LanguageModel};
 use serde_json::{Value, json};
 
-use crate::encoder_decoder::{self, folder};
+use crate::encoder_decoder;
+use crate::golden::folder;
 use crate::tiny::{constant, finish, flex, largest_difference, micro_batch, noise, values};
 use crate::transformers::{python, run};
 

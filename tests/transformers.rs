@@ -86,7 +86,7 @@ for directory, tokens in zip(*[iter(sys.argv[1:])] * 2):
 
 #[test]
 fn transformers_loads_a_bloom() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("torch, transformers") else { return };
     let root = tempfile::tempdir().unwrap();
     let text = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let (mut arguments, mut cases) = (Vec::new(), Vec::new());
