@@ -102,18 +102,18 @@ tasks.name: ~"birds"~"fowl"
 tasks.form: ~"jsonl"~"super_ni"
 tasks.train: ~"birds.train.jsonl"~"colours.train.jsonl"
 tasks.test: ~"birds.test.jsonl"~"colours.test.jsonl"
-tasks.instruction: ~"jsonl"~"jsonl", instruction = "Speak of it."
+tasks.instruction: ~"Which?"~"Which colour is it?"
 tasks.template: ~"jsonl"~"jsonl", template = "So: {{ input }}"
 tasks.metric: ~"jsonl"~"jsonl", metric = "rouge_l"
 tasks.choices: ~"olora"~"olora", choices = ["red", "green", "blue"]
 tasks.chance: ~"olora"~"olora", chance = 0.25
 tasks.steps: ~"jsonl"~"jsonl", steps = 3
-tasks.train_limit: ~"jsonl"~"jsonl", train_limit = 3
+tasks.train_limit: ~"jsonl"~"jsonl", train_limit = 5
 tasks.test_limit: ~"jsonl"~"jsonl", test_limit = 1
 tasks.on_bad_row: ~"jsonl"~"jsonl", on_bad_row = "skip" where tasks: ~birds.train~bad.train
 sequence.origin: "run"
 sequence.adapters: "merged" where lora.rank: 2
-sequence.prompt: 6
+sequence.prompt: 40
 sequence.answer: 2
 lora.rank: 3 where lora.alpha: 4.0
 lora.alpha: 4.0 where lora.rank: 2
@@ -276,7 +276,7 @@ fn write_files(dir: &Path) {
     });
     let birds = (0..8).fold(String::new(), |mut text, at| {
         let definition = if at == 0 { r#""definition": "Say a thing.", "# } else { "" };
-        writeln!(text, r#"{{{definition}"instruction": "Say it.", "input": "a bird {at}", "output": "two men"}}"#)
+        writeln!(text, r#"{{{definition}"instruction": "Say it.", "input": "a bird {at} that is by the river with the men who are not in the house with the dog that the girl saw", "output": "two men"}}"#)
             .unwrap();
         text
     });
@@ -470,8 +470,9 @@ fn all_change(kind: &Kind, dir: &Path) {
         }
         let may_fail = ["device", "model.path"].contains(&case.key);
         assert!(may_fail || after.starts_with("Some(0)"), "{} = {} fails: {after}", case.key, case.value);
-        // Two failures would always differ by what the message quotes.
-        let may_have_failed = case.key.ends_with("on_bad_row");
+        // Failures differ by what their messages quote, so a key is tried on a run that works where there is one.
+        let left_out = case.others.iter().any(|(_, value)| value.is_empty());
+        let may_have_failed = left_out || case.key.ends_with("on_bad_row");
         assert!(may_have_failed || before.starts_with("Some(0)"), "before {} = {}: {before}", case.key, case.value);
     }
     assert!(dead.is_empty(), "these keys change nothing: {dead:?}");
