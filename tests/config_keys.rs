@@ -1,4 +1,4 @@
-//! Every key of a run file changes something.
+//! Every key of a run file, of one corpus or of a sequence of tasks, changes something.
 //!
 //! The list of keys is read off the JSON schema, so that a new key without a case here fails.
 
@@ -14,8 +14,31 @@ use crate::program::{ROOT, orbit};
 /// A run file as dotted keys with TOML values.
 type Keys = BTreeMap<&'static str, String>;
 
+/// A kind of run file.
+struct Kind {
+    /// Asks `orbit schema` for it.
+    schema: &'static [&'static str],
+    cases: &'static str,
+    base: fn() -> Keys,
+    /// Keys that hold lists, which are written as a whole.
+    lists: &'static [&'static str],
+    /// Keys that no run acts on, and why.
+    elsewhere: &'static [&'static str],
+}
+
+const RUN: Kind = Kind { schema: &[], cases: CASES, base, lists: &["hooks", "evaluate.text.tasks"], elsewhere: &[] };
+
+const SEQUENCE: Kind = Kind {
+    schema: &["--tasks"],
+    cases: SEQUENCE_CASES,
+    base: sequence_base,
+    lists: &["tasks", "hooks", "evaluate.text.tasks", "replay.from.text.sources"],
+    // Other wordings of an instruction are for switches, which are trained apart; a run checks them and trains on none.
+    elsewhere: &["tasks.paraphrases"],
+};
+
 /// Written as `key: value`, or `key: value where other: value and ...`: a run in which the key has the value and the others have
-/// theirs must come out differently from one in which only the others have theirs. An empty value leaves the key out.
+/// theirs must come out differently from one in which only the others have theirs. An empty value leaves the key out, and one like `~old~new` is that of the base with a part replaced.
 const CASES: &str = r#"
 name: "another"
 seed: 2
@@ -41,6 +64,8 @@ train.steps: 3
 train.batch: 6
 train.micro_batch: 2
 train.learning_rate: 2e-3
+train.loss: "dynamic"
+train.estimate_examples: 3 where hooks: [{ use = { ewc = { strength = 1.0 } } }]
 train.warmup: 2
 train.schedule: "cosine"
 train.weight_decay: 0.5
@@ -68,6 +93,91 @@ evaluate.text.tasks.group: [{ name = "questions", kind = "arc", path = "question
 evaluate.text.tasks.instruction: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Say which of the colours that were given to you in the option is the one that fits the words below it best, if one does." }] where evaluate.text.batch_tokens: 200 and evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
 "#;
 
+const SEQUENCE_CASES: &str = r#"
+name: "another"
+seed: 2
+device: "ndarray"
+model.path: "nowhere"
+tasks.name: ~"birds"~"fowl"
+tasks.form: ~"jsonl"~"super_ni"
+tasks.train: ~"birds.train.jsonl"~"colours.train.jsonl"
+tasks.test: ~"birds.test.jsonl"~"colours.test.jsonl"
+tasks.instruction: ~"Which?"~"Which colour is it?"
+tasks.template: ~"jsonl"~"jsonl", template = "So: {{ input }}"
+tasks.metric: ~"jsonl"~"jsonl", metric = "rouge_l"
+tasks.choices: ~"olora"~"olora", choices = ["red", "green", "blue"]
+tasks.chance: ~"olora"~"olora", chance = 0.25
+tasks.steps: ~"jsonl"~"jsonl", steps = 3
+tasks.train_limit: ~"jsonl"~"jsonl", train_limit = 5
+tasks.test_limit: ~"jsonl"~"jsonl", test_limit = 1
+tasks.on_bad_row: ~"jsonl"~"jsonl", on_bad_row = "skip" where tasks: ~birds.train~bad.train
+sequence.origin: "run"
+sequence.adapters: "merged" where lora.rank: 2
+sequence.prompt: 40
+sequence.answer: 2
+lora.rank: 3 where lora.alpha: 4.0
+lora.alpha: 4.0 where lora.rank: 2
+lora.dropout: 0.5 where lora.rank: 2
+lora.targets: ["k_proj"] where lora.rank: 2
+replay.share: 0.7 where replay.share: 0.3
+replay.from.text.sources.path: ~words.txt~others.txt where replay.share: 0.5 and replay.from.text.window: 8 and replay.from.text.sources: [{ path = "words.txt", form = "plain" }]
+replay.from.text.sources.form: [{ path = "said.jsonl", form = { jsonl = { fields = ["a"] } } }] where replay.share: 0.5 and replay.from.text.window: 8 and replay.from.text.sources: [{ path = "said.jsonl", form = "plain" }]
+replay.from.text.sources.form.jsonl.fields: ~"a"~"b" where replay.share: 0.5 and replay.from.text.window: 8 and replay.from.text.sources: [{ path = "said.jsonl", form = { jsonl = { fields = ["a"] } } }]
+replay.from.text.sources.form.jsonl.after: ~["a"]~["a"], after = "dog" where replay.share: 0.5 and replay.from.text.window: 8 and replay.from.text.sources: [{ path = "said.jsonl", form = { jsonl = { fields = ["a"] } } }]
+replay.from.text.sources.form.jsonl.until: ~["a"]~["a"], until = "dog" where replay.share: 0.5 and replay.from.text.window: 8 and replay.from.text.sources: [{ path = "said.jsonl", form = { jsonl = { fields = ["a"] } } }]
+replay.from.text.sources.detokenize: ~"plain"~"plain", detokenize = true where replay.share: 0.5 and replay.from.text.window: 8 and replay.from.text.sources: [{ path = "words.txt", form = "plain" }]
+replay.from.text.window: 12 where replay.share: 0.5 and replay.from.text.window: 8 and replay.from.text.sources: [{ path = "words.txt", form = "plain" }]
+replay.from.generated.texts: 3 where replay.share: 0.5 and replay.from.generated.texts: 5 and replay.from.generated.length: 6
+replay.from.generated.length: 4 where replay.share: 0.5 and replay.from.generated.texts: 5 and replay.from.generated.length: 6
+train.steps: 3
+train.batch: 6
+train.micro_batch: 2
+train.learning_rate: 2e-3
+train.loss: "dynamic"
+train.estimate_examples: 1 where hooks: [{ use = { ewc = { strength = 9e3 } } }] and train.estimate_examples: 5
+train.warmup: 2
+train.schedule: "cosine"
+train.weight_decay: 0.5
+train.beta1: 0.5
+train.beta2: 0.5
+train.epsilon: 1e-2
+train.max_norm: 1e-3
+train.drift_every: 2
+train.save_every: 1
+train.keep: 1 where train.save_every: 1 and train.steps: 4
+hooks: [{ use = { decay = { strength = 10.0 } } }]
+hooks.only: [{ only = "layers.0.*", use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]
+hooks.every: [{ every = 2, use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]
+evaluate.batch: 1
+evaluate.later_tasks: false
+evaluate.divergence: 2
+evaluate.text.batch_tokens: 64 where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.embedded: true where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.name: ~"questions"~"others" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.kind: ~"arc"~"perplexity" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.path: ~"questions.jsonl"~"other-questions.jsonl" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.limit: ~4~3 where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.group: ~4~4, group = "reasoning" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.instruction: ~"Which?"~"Say which of the colours that were given to you in the option fits." where evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
+"#;
+
+fn sequence_base() -> Keys {
+    let model = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
+    let birds = r#"{ name = "birds", form = "jsonl", train = "birds.train.jsonl", test = "birds.test.jsonl" }"#;
+    let colours = r#"{ name = "colours", form = "olora", train = "colours.train.jsonl", instruction = "Which?" }"#;
+    let keys = [
+        ("model.path", format!("{model:?}")),
+        ("tasks", format!("[{birds}, {colours}]")),
+        ("sequence.answer", "3".into()),
+        ("train.steps", "2".into()),
+        ("train.batch", "4".into()),
+        ("train.warmup", "1".into()),
+        ("train.drift_every", "1".into()),
+        ("evaluate.divergence", "1".into()),
+    ];
+    keys.into_iter().collect()
+}
+
 fn base() -> Keys {
     let model = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
     let keys = [
@@ -92,9 +202,8 @@ fn base() -> Keys {
 }
 
 /// The key in the file for a key of the schema: entries of a list are given as the whole list.
-fn written(key: &'static str) -> &'static str {
-    let lists = ["hooks", "evaluate.text.tasks"];
-    lists.into_iter().find(|list| key.starts_with(list)).unwrap_or(key)
+fn written(kind: &Kind, key: &'static str) -> &'static str {
+    kind.lists.iter().find(|list| key.starts_with(**list)).copied().unwrap_or(key)
 }
 
 struct Case {
@@ -103,8 +212,8 @@ struct Case {
     others: Vec<(&'static str, &'static str)>,
 }
 
-fn cases() -> Vec<Case> {
-    let lines = CASES.lines().filter(|line| !line.is_empty());
+fn cases(kind: &Kind) -> Vec<Case> {
+    let lines = kind.cases.lines().filter(|line| !line.is_empty());
     lines
         .map(|line| {
             let (setting, others) = line.split_once(" where ").unwrap_or((line, ""));
@@ -119,6 +228,10 @@ fn cases() -> Vec<Case> {
 fn set(keys: &mut Keys, key: &'static str, value: &str) {
     if value.is_empty() {
         keys.remove(key);
+    } else if let Some((old, new)) = value.strip_prefix('~').and_then(|parts| parts.split_once('~')) {
+        let replaced = keys[key].replace(old, new);
+        assert_ne!(replaced, keys[key], "{key} has no {old}");
+        keys.insert(key, replaced);
     } else {
         keys.insert(key, value.into());
     }
@@ -161,7 +274,26 @@ fn write_files(dir: &Path) {
         writeln!(text, r#"{{"input": "a dog {at}", "output": "red"}}"#).unwrap();
         text
     });
+    let birds = (0..8).fold(String::new(), |mut text, at| {
+        let definition = if at == 0 { r#""definition": "Say a thing.", "# } else { "" };
+        writeln!(text, r#"{{{definition}"instruction": "Say it.", "input": "a bird {at} that is by the river with the men who are not in the house with the dog that the girl saw", "output": "two men"}}"#)
+            .unwrap();
+        text
+    });
+    let said = (0..9).fold(String::new(), |mut text, at| {
+        writeln!(text, r#"{{"a": "the {at} red dog is not here", "b": "{at} men were by the river"}}"#).unwrap();
+        text
+    });
     let files = [
+        ("birds.train.jsonl", birds.clone()),
+        ("birds.test.jsonl", birds.lines().take(3).map(|line| format!("{line}\n")).collect()),
+        ("bad.train.jsonl", birds + "{\"instruction\": \"Say it.\", \"output\": \"\"}\n"),
+        // Every form reads its first line in its own way.
+        ("colours.train.jsonl", colours(9)),
+        ("colours.test.jsonl", colours(3)),
+        ("words.txt", "the dog is n't here , and the men are by the river . ".repeat(9)),
+        ("others.txt", "a man and a girl were not in the house . ".repeat(9)),
+        ("said.jsonl", said),
         ("sequences.txt", sequences(0)),
         ("other-sequences.txt", sequences(2)),
         ("bad-sequences.txt", sequences(0) + "41 5 x 6\n"),
@@ -177,6 +309,15 @@ fn write_files(dir: &Path) {
     }
     fs::write(dir.join("embeddings.npy"), embeddings(7)).unwrap();
     fs::write(dir.join("other-embeddings.npy"), embeddings(11)).unwrap();
+}
+
+fn colours(count: usize) -> String {
+    let first = r#"{"labels": ["red", "green"], "instruction": "Say it.", "output": "red"}"#.to_owned() + "\n";
+    (0..count).fold(first, |mut text, at| {
+        let output = ["red", "green"][at % 2];
+        writeln!(text, r#"{{"instruction": "Say it.", "input": "a dog {at}", "output": "{output}"}}"#).unwrap();
+        text
+    })
 }
 
 /// A `.npy` file of 30 rows of 8 numbers.
@@ -211,35 +352,46 @@ fn outcome(dir: &Path, keys: &Keys) -> String {
     if !result.status.success() {
         return outcome + &String::from_utf8_lossy(&result.stderr);
     }
-    // How work was cut into batches is told in the log alone.
+    // How work was cut into batches, and what was kept for how long, is told in the log alone.
     let log = String::from_utf8_lossy(&result.stderr).into_owned();
-    outcome.extend(log.lines().filter(|line| line.contains("batch")).map(|line| format!("{line}\n")));
+    let telling = |line: &&str| ["batch", "checkpoint", "estimate"].iter().any(|word| line.contains(word));
+    // The time comes first.
+    let told = log.lines().filter(telling).map(|line| line.split_once("DEBUG").map_or(line, |(_, told)| told));
+    outcome.extend(told.map(|line| format!("{line}\n")));
     let mut report: Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
     // The digest of the run file would differ for a key that does nothing.
     for key in ["config", "started", "command"] {
         report.as_object_mut().unwrap().remove(key);
     }
-    for key in ["seconds", "tokens_per_second", "peak_memory_bytes"] {
-        report["runs"][0].as_object_mut().unwrap().remove(key);
+    for list in ["runs", "stages"] {
+        for part in report[list].as_array_mut().into_iter().flatten() {
+            for key in ["seconds", "tokens_per_second", "peak_memory_bytes"] {
+                part.as_object_mut().unwrap().remove(key);
+            }
+        }
     }
     outcome += &report.to_string();
-    for line in fs::read_to_string(out.join("metrics.jsonl")).unwrap().lines() {
-        let mut line: Value = serde_json::from_str(line).unwrap();
-        for key in ["seconds", "hook_seconds"] {
-            line.as_object_mut().unwrap().remove(key);
+    let stages = fs::read_dir(out.join("stages")).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = stages.chain([out.clone()]).collect();
+    folders.sort();
+    for metrics in folders.iter().filter_map(|folder| fs::read_to_string(folder.join("metrics.jsonl")).ok()) {
+        for line in metrics.lines() {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            for key in ["seconds", "hook_seconds"] {
+                line.as_object_mut().unwrap().remove(key);
+            }
+            writeln!(outcome, "{line}").unwrap();
         }
-        writeln!(outcome, "{line}").unwrap();
     }
     for entry in fs::read_dir(out.join("checkpoints")).into_iter().flatten() {
         writeln!(outcome, "{:?}", entry.unwrap().file_name()).unwrap();
     }
-    let ids = fs::read_to_string(out.join("model/semantic_ids.json")).unwrap();
-    outcome + &ids
+    outcome + &fs::read_to_string(out.join("model/semantic_ids.json")).unwrap_or_default()
 }
 
 /// The keys of the schema, dotted; lists and options are looked through.
-fn schema_keys() -> BTreeSet<String> {
-    let output = orbit().arg("schema").output().unwrap();
+fn schema_keys(kind: &Kind) -> BTreeSet<String> {
+    let output = orbit().arg("schema").args(kind.schema).output().unwrap();
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut keys = BTreeSet::new();
     collect(&schema, &schema, "", &mut keys);
@@ -254,7 +406,7 @@ fn collect(schema: &Value, root: &Value, prefix: &str, keys: &mut BTreeSet<Strin
     if let Some(reference) = schema["$ref"].as_str() {
         return collect(root.pointer(&reference[1..]).unwrap(), root, prefix, keys);
     }
-    for choice in schema["anyOf"].as_array().into_iter().flatten() {
+    for choice in ["anyOf", "oneOf"].iter().flat_map(|way| schema[way].as_array().into_iter().flatten()) {
         collect(choice, root, prefix, keys);
     }
     if !schema["items"].is_null() {
@@ -269,13 +421,16 @@ fn collect(schema: &Value, root: &Value, prefix: &str, keys: &mut BTreeSet<Strin
 
 #[test]
 fn every_key_has_a_case() {
-    let tried: BTreeSet<&str> = cases().iter().map(|case| case.key).collect();
-    let inner: BTreeSet<String> = schema_keys();
-    // A table is tried through the keys in it; `use` through every case with a hook.
-    let is_table = |key: &str| inner.iter().any(|other| other.starts_with(&format!("{key}.")));
-    let missing: Vec<_> =
-        inner.iter().filter(|key| !tried.contains(key.as_str()) && !is_table(key) && *key != "hooks.use").collect();
-    assert!(missing.is_empty(), "no case tries {missing:?}");
+    for kind in [RUN, SEQUENCE] {
+        let tried: BTreeSet<&str> = cases(&kind).iter().map(|case| case.key).collect();
+        let inner: BTreeSet<String> = schema_keys(&kind);
+        // A table is tried through the keys in it; `use` through every case with a hook.
+        let is_table = |key: &str| inner.iter().any(|other| other.starts_with(&format!("{key}.")));
+        let exempt = |key: &str| is_table(key) || key == "hooks.use" || kind.elsewhere.contains(&key);
+        let missing: Vec<_> = inner.iter().filter(|key| !tried.contains(key.as_str()) && !exempt(key)).collect();
+        assert!(missing.is_empty(), "no case tries {missing:?}");
+        assert!(kind.elsewhere.iter().all(|key| inner.contains(*key)));
+    }
 }
 
 #[test]
@@ -289,22 +444,36 @@ fn every_key_changes_something() {
     let saved =
         orbit().arg("ids").arg(dir.path().join("run.toml")).arg("--out").arg(dir.path().join("ids.json")).status();
     assert!(saved.unwrap().success());
+    all_change(&RUN, dir.path());
+}
 
+#[test]
+fn every_key_of_a_sequence_changes_something() {
+    let dir = tempfile::tempdir().unwrap();
+    write_files(dir.path());
+    all_change(&SEQUENCE, dir.path());
+}
+
+fn all_change(kind: &Kind, dir: &Path) {
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     let mut dead = Vec::new();
-    for case in cases() {
-        let mut keys = base();
+    for case in cases(kind) {
+        let mut keys = (kind.base)();
         for (key, value) in &case.others {
             set(&mut keys, key, value);
         }
-        let before = known.entry(format!("{keys:?}")).or_insert_with(|| outcome(dir.path(), &keys)).clone();
-        set(&mut keys, written(case.key), case.value);
-        let after = outcome(dir.path(), &keys);
+        let before = known.entry(format!("{keys:?}")).or_insert_with(|| outcome(dir, &keys)).clone();
+        set(&mut keys, written(kind, case.key), case.value);
+        let after = outcome(dir, &keys);
         if after == before {
             dead.push(case.key);
         }
         let may_fail = ["device", "model.path"].contains(&case.key);
         assert!(may_fail || after.starts_with("Some(0)"), "{} = {} fails: {after}", case.key, case.value);
+        // Failures differ by what their messages quote, so a key is tried on a run that works where there is one.
+        let left_out = case.others.iter().any(|(_, value)| value.is_empty());
+        let may_have_failed = left_out || case.key.ends_with("on_bad_row");
+        assert!(may_have_failed || before.starts_with("Some(0)"), "before {} = {}: {before}", case.key, case.value);
     }
     assert!(dead.is_empty(), "these keys change nothing: {dead:?}");
 }

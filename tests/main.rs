@@ -15,6 +15,7 @@ mod program;
 mod reference;
 mod resume;
 mod scoring;
+mod sequence;
 mod space;
 mod stages;
 mod tiny;

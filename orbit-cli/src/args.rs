@@ -69,7 +69,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Plugin(Plugin),
     /// Print the JSON schema of run files, for editors
-    Schema,
+    Schema(Schema),
     /// Time training steps
     Bench(Bench),
 }
@@ -194,6 +194,14 @@ pub(crate) struct Report {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// Arguments of `orbit schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// That of run files with a list of tasks
+    #[arg(long)]
+    pub(crate) tasks: bool,
+}
+
 /// Arguments of `orbit bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -221,6 +229,12 @@ pub(crate) struct Bench {
     /// Time, in place of steps, ORBIT built in against ORBIT from this plugin, on the same weights
     #[arg(long, value_name = "PATH", conflicts_with = "orbit")]
     pub(crate) plugin: Option<String>,
+    /// Train a low-rank adapter of queries and values in place of the weights, and time how its drift is measured
+    #[arg(long, value_name = "RANK", conflicts_with = "plugin")]
+    pub(crate) lora: Option<usize>,
+    /// Time, in place of steps, multiple-choice questions scored with their context computed once, and once a choice
+    #[arg(long, conflicts_with_all = ["orbit", "plugin", "lora"])]
+    pub(crate) choices: bool,
 }
 
 /// A model's shape, to be timed.

@@ -52,7 +52,7 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Explain(args) => commands::explain::run(args, global),
         Command::Report(args) => commands::report::run(args, global),
         Command::Plugin(plugin) => commands::plugin::run(plugin),
-        Command::Schema => commands::schema::run(),
+        Command::Schema(args) => commands::schema::run(&args),
         Command::Bench(args) => commands::bench::run(args, global),
     }
 }

@@ -144,6 +144,7 @@ fn save<M: Model, B: Batches>(fit: &Fit<M, B>, dir: &Path, keep: usize) -> Resul
     }
     let mut all = checkpoints(dir)?;
     let surplus = all.len().saturating_sub(keep.max(1));
+    tracing::debug!(step = fit.steps(), removed = surplus, "checkpoint");
     for old in all.drain(..surplus) {
         fs::remove_dir_all(&old).context(old.display().to_string())?;
     }

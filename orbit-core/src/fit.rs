@@ -470,6 +470,9 @@ impl<M: Model, B: Batches> Fit<M, B> {
             examples.extend(batch.iter().flat_map(|micro| (0..micro.rows).map(|row| micro.row(row))));
         }
         examples.truncate(self.estimate_examples);
+        if !asked.is_empty() {
+            debug!(examples = examples.len(), "estimate");
+        }
         let estimate =
             |(phase, name)| Ok((name, Estimate::asked_by(phase).over(&self.model, &self.vectors.trained, &examples)?));
         asked.into_iter().map(estimate).collect()

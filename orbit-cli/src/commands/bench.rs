@@ -3,10 +3,12 @@
 //! `bench/torch_step.py` measures the same shapes in PyTorch; `bench/compare.py` runs the two in turn.
 
 mod boundary;
+mod choices;
+mod lora;
 
 use anyhow::{Result, anyhow};
 use orbit_core::{AdamW, Batches, Decay, Entry, Fit, MicroBatch, Schedule};
-use orbit_models::{Decoder, DecoderConfig};
+use orbit_models::{Decoder, DecoderConfig, LanguageModel};
 use orbit_regularizers::{Metric, Orbit, Use};
 use serde::Serialize;
 
@@ -29,15 +31,25 @@ struct Measured {
     hook_share: f64,
     loss: f64,
     peak_memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lora: Option<lora::Measured>,
 }
 
 pub(crate) fn run(args: &Bench, _: &Global) -> Result<()> {
     if let Some(path) = &args.plugin {
         return boundary::run(args, path);
     }
+    if args.choices {
+        return choices::run(args);
+    }
     let config = config(args.shape);
     let device = orbit_core::device(&args.device)?;
-    let model = Decoder::random(config.clone(), 1, &device.clone().autodiff());
+    let model = LanguageModel::from(Decoder::random(config.clone(), 1, &device.clone().autodiff()));
+    let adapter = args.lora.map(|rank| lora::fresh(&model, rank)).transpose()?;
+    let model = match &adapter {
+        Some(adapter) => model.with_adapter(adapter)?,
+        None => model,
+    };
     let hooks = if args.orbit { vec![Entry::new(watching().build()?)] } else { Vec::new() };
     let schedule = Schedule { learning_rate: 1e-5, warmup: 1, decay: Decay::Constant, total: u64::MAX };
     let batches = Same(batch(&config, args.rows, args.width));
@@ -48,6 +60,7 @@ pub(crate) fn run(args: &Bench, _: &Global) -> Result<()> {
     }
     device.sync().map_err(|e| anyhow!("{e:?}"))?;
     let timed = &reports[args.warmup..];
+    let peak_memory_bytes = machine::peak_memory_bytes();
     let step_seconds = median(timed.iter().map(|report| report.seconds));
     let hook_seconds = median(timed.iter().map(|report| report.hook_seconds));
     let measured = Measured {
@@ -62,7 +75,8 @@ pub(crate) fn run(args: &Bench, _: &Global) -> Result<()> {
         hook_seconds,
         hook_share: hook_seconds / step_seconds,
         loss: timed.last().map_or(f64::NAN, |report| report.loss),
-        peak_memory_bytes: machine::peak_memory_bytes(),
+        peak_memory_bytes,
+        lora: adapter.map(|adapter| lora::measure(&fit.model(), &adapter, &device)),
     };
     println!("{}", serde_json::to_string(&measured)?);
     Ok(())

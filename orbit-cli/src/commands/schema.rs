@@ -6,14 +6,14 @@ use schemars::{Schema, schema_for};
 use serde_json::Value;
 
 use super::print;
-use crate::config::RunFile;
+use crate::args;
+use crate::config::{RunFile, SequenceFile};
 
-pub(crate) fn run() -> Result<()> {
-    print(&schema()?)
+pub(crate) fn run(args: &args::Schema) -> Result<()> {
+    print(&if args.tasks { text(schema_for!(SequenceFile)) } else { text(schema_for!(RunFile)) }?)
 }
 
-fn schema() -> Result<String> {
-    let mut schema = schema_for!(RunFile);
+fn text(mut schema: Schema) -> Result<String> {
     RecursiveTransform(describe).transform(&mut schema);
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }
@@ -49,24 +49,35 @@ mod tests {
         assert_eq!(prose("As [`Decay`](crate::Decay), of [`x`].\n\n```\nlet y;\n```"), "As `Decay`, of `x`.");
     }
 
-    /// Changed options show in review; `UPDATE_EXPECT=1 cargo test` writes the file anew.
+    /// Changed options show in review; `UPDATE_EXPECT=1 cargo test` writes the files anew.
     #[test]
-    fn the_schema_is_the_one_checked_in() {
-        expect_file![concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/schema.json")].assert_eq(&schema().unwrap());
+    fn the_schemas_are_those_checked_in() {
+        let [run, tasks] = schemas();
+        expect_file![concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/schema.json")].assert_eq(&run);
+        expect_file![concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/schema-tasks.json")].assert_eq(&tasks);
+    }
+
+    fn schemas() -> [String; 2] {
+        [schema_for!(RunFile), schema_for!(SequenceFile)].map(|schema| text(schema).unwrap())
     }
 
     /// Every object says what its keys are for, and takes no others.
     #[test]
     fn every_key_is_described_and_objects_are_closed() {
-        let schema: Value = serde_json::from_str(&schema().unwrap()).unwrap();
-        let definitions = schema["$defs"].as_object().unwrap();
-        assert!(definitions.contains_key("Train") && definitions.contains_key("Orbit"), "{:?}", definitions.keys());
-        for (name, object) in definitions.iter().map(|(name, value)| (name.as_str(), value)).chain([("run", &schema)]) {
-            let Some(keys) = object["properties"].as_object() else { continue };
-            assert_eq!(object["additionalProperties"], false, "{name}");
-            for (key, value) in keys {
-                assert!(value["description"].is_string(), "{name}.{key} has no description");
-            }
+        for schema in schemas() {
+            let schema: Value = serde_json::from_str(&schema).unwrap();
+            let definitions = schema["$defs"].as_object().unwrap();
+            assert!(definitions.contains_key("Train") && definitions.contains_key("Orbit"), "{:?}", definitions.keys());
+            let definitions = definitions.iter().map(|(name, value)| (name.as_str(), value));
+            definitions.chain([("run", &schema)]).for_each(|(name, object)| check(name, object));
+        }
+    }
+
+    fn check(name: &str, object: &Value) {
+        let Some(keys) = object["properties"].as_object() else { return };
+        assert_eq!(object["additionalProperties"], false, "{name}");
+        for (key, value) in keys {
+            assert!(value["description"].is_string(), "{name}.{key} has no description");
         }
     }
 }

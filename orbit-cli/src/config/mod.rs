@@ -167,7 +167,7 @@ impl RunFile {
         self.corpus.check(self.semantic_ids.file.is_some())?;
         self.semantic_ids.check()?;
         self.train.check()?;
-        hooks::check(&self.hooks)?;
+        hooks::check(&self.hooks, hooks::NUMBER)?;
         self.evaluate.check()
     }
 }

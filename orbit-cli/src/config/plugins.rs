@@ -58,7 +58,8 @@ fn check(library: &Library, plugin: &Plugin) -> Result<(), Fault> {
             .map_err(|fault| Fault { reason: format!("plugin {id}: {}", fault.reason), ..fault })?;
     }
     let mut hook = library.hook(&plugin.config).map_err(|error| Fault::of("config", error))?;
-    super::hooks::attach(&mut hook).map_err(|error| Fault::of("config", format!("plugin {error}")))
+    super::hooks::attach(&mut hook, super::hooks::NUMBER)
+        .map_err(|error| Fault::of("config", format!("plugin {error}")))
 }
 
 fn by_schema(schema: &Value, config: &Value) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use orbit_data::instruct::TaskSource;
 use orbit_data::text::TextSource;
 use orbit_models::lora::LoraConfig;
-use orbit_regularizers::HookEntry;
+use orbit_regularizers::{HookEntry, Use};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -252,11 +252,25 @@ impl SequenceFile {
         range::at_least_one("sequence.answer", self.sequence.answer)?;
         range::at_least_one("evaluate.batch", self.evaluate.batch)?;
         self.train.check()?;
-        hooks::check(&self.hooks)?;
+        hooks::check(&self.hooks, if self.lora.is_some() { "number.weight.lora.a" } else { hooks::NUMBER })?;
         if let Some(lora) = &self.lora {
             lora.check().map_err(|(key, reason)| (format!("lora.{key}"), reason))?;
         } else if self.sequence.adapters != Adapters::Shared {
             return fault("sequence.adapters", "says what becomes of adapters, and the run has none: add [lora]");
+        }
+        let fresh = self.sequence.adapters != Adapters::Shared;
+        if self.sequence.adapters == Adapters::Merged && self.sequence.origin == Origin::Run {
+            return fault(
+                "sequence.origin",
+                "cannot be run with adapters = \"merged\": every stage has an adapter of its own",
+            );
+        }
+        for (index, hook) in self.hooks.iter().enumerate() {
+            if fresh && matches!(hook.r#use, Use::Ewc(_) | Use::Mas(_) | Use::Si(_)) {
+                let reason = "holds parameters at what they were in the stage before, and every stage begins a fresh adapter: \
+                              give sequence.adapters = \"shared\"";
+                return fault(&format!("hooks[{}]", index + 1), reason);
+            }
         }
         if let Some(replay) = &self.replay {
             range::decay("replay.share", replay.share)?;

@@ -103,6 +103,8 @@ fn defaults_are_spelled_out() {
         beta1 = 0.9
         beta2 = 0.999
         epsilon = 0.00000001
+        loss = "cross_entropy"
+        estimate_examples = 200
         max_norm = 1.0
         drift_every = 10
         save_every = 0
@@ -154,12 +156,12 @@ fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
     check_error(
         &full_with("micro_batch", "microbatch"),
         expect![[r#"
-        TOML parse error at line 18, column 1
-           |
-        18 | microbatch = 4
-           | ^^^^^^^^^^
-        unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `max_norm`, `drift_every`, `save_every`, `keep`
-        did you mean `micro_batch`?"#]],
+            TOML parse error at line 18, column 1
+               |
+            18 | microbatch = 4
+               | ^^^^^^^^^^
+            unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `loss`, `estimate_examples`, `max_norm`, `drift_every`, `save_every`, `keep`
+            did you mean `micro_batch`?"#]],
     );
     check_error(
         &full_with("use.orbit", "use.orbti"),

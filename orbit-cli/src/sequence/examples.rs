@@ -1,9 +1,8 @@
 //! What a stage trains on: the examples of its task, and old ones among them.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use orbit_data::example::{ExampleSource, Replay as Mixed, Windows};
 use orbit_data::instruct::{Prompts, Task};
 use orbit_data::text::TextSource;
@@ -67,10 +66,12 @@ impl Replayed {
                 let path = dir.join(GENERATED);
                 if !path.exists() {
                     let texts = written(run, model, texts, length)?;
-                    fs::write(&path, serde_json::to_vec(&texts)?).with_context(|| path.display().to_string())?;
+                    super::write_json(&path, &texts)?;
                 }
-                let text = fs::read(&path).with_context(|| path.display().to_string())?;
-                let texts: Vec<Vec<u32>> = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+                let texts: Vec<Vec<u32>> = super::read_json(&path)?;
+                if texts.is_empty() {
+                    bail!("replay.from.generated: the model wrote nothing, so there is nothing to replay");
+                }
                 Self::Written(texts.into_iter().map(|tokens| Example { tokens, answer: 1 }).collect())
             }
         })

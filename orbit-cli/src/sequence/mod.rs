@@ -4,9 +4,9 @@
 //! DIR/run.toml               the run with every default spelled out and every path absolute
 //!     untouched.json         tasks and suites before training, item by item
 //!     stages/01-NAME/metrics.jsonl, checkpoints/     the stage's training
-//!                    end/                            what the next stage goes on from
 //!                    adapter/                        its adapter, as PEFT has it, for a run with adapters
 //!                    scores.json                     tasks and suites after it; written last
+//!     ends/01-NAME           the checkpoint that the next stage goes on from; that of the last stage stays, for tasks to be added
 //!     model/                 the result, for a run that has one: as a Hugging Face directory
 //!     report.json, report.html
 //! ```
@@ -47,6 +47,7 @@ use tasks::Examiner;
 const RUN_FILE: &str = "run.toml";
 const UNTOUCHED: &str = "untouched.json";
 const SCORES: &str = "scores.json";
+const ENDS: &str = "ends";
 
 /// The tokens of prompts and answers that a comparison of distributions takes at a time.
 const COMPARED_AT_ONCE: usize = 4;
@@ -64,7 +65,8 @@ pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: b
         ))
         .into());
     } else if path.exists() {
-        for name in ["stages", "model", UNTOUCHED, "generated.json", "plugins.json", "report.json", "report.html"] {
+        for name in ["stages", ENDS, "model", UNTOUCHED, "generated.json", "plugins.json", "report.json", "report.html"]
+        {
             remove(&dir.join(name))?;
         }
     }
@@ -108,14 +110,14 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<
         batch: run.evaluate.batch,
         quiet,
     };
+    let mut course = Course::new(run, &base.model, dir, quiet);
+    course.check()?;
     let measuring = Measuring { run, tasks, suites: &suites, examiner, base: &base.model };
-    let before = measuring.before(dir)?;
-
     let replayed = Replayed::new(run, &base.model, &vocabulary, dir)?;
     let loaders = (0..tasks.len()).map(|stage| examples::loader(run, &prompts, tasks, stage, &replayed));
     let loaders = loaders.collect::<Result<Vec<_>>>()?;
+    let before = measuring.before(dir)?;
     training::listen_for_stop()?;
-    let mut course = Course::new(run, &base.model, dir, quiet);
     let mut records: Vec<StageRecord> = Vec::new();
     for (stage, loader) in loaders.into_iter().enumerate() {
         let folder = folder(run, dir, stage);
@@ -128,8 +130,9 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<
                 save_model(&ended, &base, &vocabulary, course.origin(), dir)?;
             }
             write_json(&scores, &record)?;
-            course.leave_behind(stage)?;
         }
+        // Also for a stage that was done before: the run may have been stopped just here.
+        course.leave_behind(stage)?;
         records.push(read_json(&scores)?);
     }
     let report = record::report(run, started, &base.model, &measuring, before, records)?;
@@ -149,9 +152,13 @@ pub(crate) fn is_one(dir: &Path) -> bool {
 
 /// The folder of a stage.
 pub(crate) fn folder(run: &SequenceFile, dir: &Path, stage: usize) -> PathBuf {
+    dir.join("stages").join(folder_name(run, stage))
+}
+
+fn folder_name(run: &SequenceFile, stage: usize) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let name: String = run.tasks[stage].name.chars().map(safe).collect();
-    dir.join("stages").join(format!("{:02}-{name}", stage + 1))
+    format!("{:02}-{name}", stage + 1)
 }
 
 /// What is measured, on what.

@@ -10,7 +10,7 @@ use orbit_models::lora::{self, Adapter, AdapterOrigin, LoraConfig};
 
 use super::examples::Examples;
 use super::record::StageRecord;
-use super::{folder, remove};
+use super::{ENDS, folder, folder_name, remove};
 use crate::config::{Adapters, Origin, SequenceFile};
 use crate::fine_tune;
 use crate::progress::Progress;
@@ -18,8 +18,6 @@ use crate::training::{self, Ending, Feed, Rhythm};
 
 type Training = Fit<LanguageModel, Feed<Examples>>;
 
-/// What a finished stage's checkpoint is called.
-const END: &str = "end";
 const ADAPTER: &str = "adapter";
 
 /// A run on its way through the stages.
@@ -81,8 +79,9 @@ impl<'a> Course<'a> {
         if ending == Ending::Stopped {
             return Ok(None);
         }
-        remove(&folder.join(END))?;
-        fit.save(folder.join(END))?;
+        let end = self.end(stage);
+        remove(&end)?;
+        fit.save(end)?;
         let ended = self.ended(stage, &fit, began)?;
         self.fit = Some(fit);
         Ok(Some(ended))
@@ -92,9 +91,21 @@ impl<'a> Course<'a> {
     pub(crate) fn leave_behind(&self, stage: usize) -> Result<()> {
         remove(&folder(self.run, self.dir, stage).join("checkpoints"))?;
         match stage.checked_sub(1) {
-            Some(before) => remove(&folder(self.run, self.dir, before).join(END)),
+            Some(before) => remove(&self.end(before)),
             None => Ok(()),
         }
+    }
+
+    /// The checkpoint of a finished stage, which the next one begins from. It is not in the stage's folder, which nobody touches
+    /// once it is done.
+    fn end(&self, stage: usize) -> PathBuf {
+        self.dir.join(ENDS).join(folder_name(self.run, stage))
+    }
+
+    /// Finds what is wrong with adapters and hooks before anything is measured.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.adapter_at_first()?;
+        self.run.hooks.iter().try_for_each(|hook| fine_tune::entry(hook).map(drop))
     }
 
     fn schedule(&self, steps: u64) -> Schedule {
@@ -112,6 +123,7 @@ impl<'a> Course<'a> {
     ) -> Result<Training> {
         let seed = self.run.seed.wrapping_add(stage as u64);
         if stage == 0 || self.run.sequence.adapters == Adapters::PerTask {
+            self.fit = None;
             return self.first(feed, schedule, seed, adapter);
         }
         // Before the next stage begins the fit stands at the end of the last, whose batches nobody asks for.
@@ -120,7 +132,7 @@ impl<'a> Course<'a> {
             None => {
                 let first = self.adapter_at_first()?;
                 let mut fit = self.first(feed.clone(), schedule, seed, first.as_ref())?;
-                fit.load(folder(self.run, self.dir, stage - 1).join(END))?;
+                fit.load(self.end(stage - 1))?;
                 fit
             }
         };
@@ -190,7 +202,9 @@ impl<'a> Course<'a> {
                 let base = if merged { self.merged_up_to(stage)? } else { self.base.clone() };
                 let whole = self.run.sequence.origin == Origin::Run;
                 drift.l2 = lora::distance(&adapter, Some(&began).filter(|_| !whole));
-                self.save(stage, &adapter)?;
+                // Merged, a later stage's adapter belongs to the weights that the earlier ones are in.
+                let digest = if merged && stage > 0 { base.base_digest() } else { self.origin.clone() };
+                self.save(stage, &adapter, digest)?;
                 Some((adapter, base))
             }
             _ => None,
@@ -203,14 +217,14 @@ impl<'a> Course<'a> {
         Ok(Ended { model, adapter, record })
     }
 
-    fn save(&self, stage: usize, adapter: &Adapter) -> Result<()> {
+    fn save(&self, stage: usize, adapter: &Adapter, base: String) -> Result<()> {
         let place = adapter_folder(self.run, self.dir, stage);
         let partial = place.with_extension("partial");
         remove(&partial)?;
         std::fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
-        let origin = AdapterOrigin { base: self.origin.clone(), task: Some(self.run.tasks[stage].name.clone()) };
-        let base = self.run.model.path.to_string_lossy();
-        adapter.save(&partial, self.base.task_type(), &base, &origin)?;
+        let origin = AdapterOrigin { base, task: Some(self.run.tasks[stage].name.clone()) };
+        let path = self.run.model.path.to_string_lossy();
+        adapter.save(&partial, self.base.task_type(), &path, &origin)?;
         remove(&place)?;
         std::fs::rename(&partial, &place).with_context(|| place.display().to_string())
     }

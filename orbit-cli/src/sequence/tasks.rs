@@ -1,6 +1,6 @@
 //! How well a model does the tasks.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use orbit_core::score::{Choices, choices};
 use orbit_data::Vocabulary;
 use orbit_data::instruct::{Prompts, Task};
@@ -40,6 +40,9 @@ impl Examiner<'_> {
     /// The score of a task's test part. `adapters` chooses one of the model's adapters for every instance; empty for a model
     /// without.
     pub(crate) fn score(&self, model: &LanguageModel, task: &Task, adapters: &[Option<usize>]) -> Result<TaskResult> {
+        if !task.metric.generates() && !adapters.is_empty() {
+            bail!("task {}: choices are scored by a model without a choice of adapters", task.name);
+        }
         let scored =
             if task.metric.generates() { self.written(model, task, adapters) } else { self.chosen(model, task) };
         scored.with_context(|| format!("task {}", task.name))
@@ -65,6 +68,7 @@ impl Examiner<'_> {
         let mut progress = Progress::new(label, 0, prompts.len() as u64, self.quiet);
         let mut done = 0;
         let written = answers(model, prompts, adapters, how, &mut |rows| {
+            tracing::debug!(rows, "answer batch");
             done += rows as u64;
             progress.set(done, &[]);
         })?;
