@@ -345,6 +345,8 @@ fn mistakes_are_named_before_anything_is_trained() {
     let run = file(&both, "");
     fs::remove_file(dir.path().join("birds.train.jsonl")).unwrap();
     refused(&run, &["birds.train.jsonl"]);
+    let few = COLOURS.replace("name = ", "train_limit = 3, name = ");
+    refused(&file(&[BIRDS, &few], ""), &["task colours", "3 examples", "batch of 4"]);
     refused(&file(&[BIRDS, BIRDS], ""), &["two tasks are called 'birds'"]);
     refused(&file(&[], ""), &["tasks"]);
     for adapters in ["merged", "per_task"] {

@@ -114,11 +114,10 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<
     let mut course = Course::new(run, &base.model, dir, quiet);
     course.check()?;
     let measuring = Measuring { run, tasks, suites: &suites, examiner, base: &base.model };
-    let before = measuring.before(dir)?;
-
     let replayed = Replayed::new(run, &base.model, &vocabulary, dir)?;
     let loaders = (0..tasks.len()).map(|stage| examples::loader(run, &prompts, tasks, stage, &replayed));
     let loaders = loaders.collect::<Result<Vec<_>>>()?;
+    let before = measuring.before(dir)?;
     training::listen_for_stop()?;
     let mut records: Vec<StageRecord> = Vec::new();
     for (stage, loader) in loaders.into_iter().enumerate() {

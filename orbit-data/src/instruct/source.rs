@@ -41,7 +41,7 @@ pub struct TaskSource {
     /// The test part. When absent, `NAME.test.jsonl` for `NAME.train.jsonl`, compressed or not.
     #[serde(default)]
     pub test: Option<PathBuf>,
-    /// What is to be done, in place of what the files say.
+    /// What is to be done, in place of what the files say; a row of the form `jsonl` that has its own instruction keeps it.
     #[serde(default)]
     pub instruction: Option<String>,
     /// What is put to the model, a Jinja template of `instruction`, `input` and `choices`; that of the form when
