@@ -104,19 +104,29 @@ fn default_device() -> String {
     "flex".into()
 }
 
+/// What a file of the given kind says.
+fn text_of(kind: &str, path: &Path) -> Result<String> {
+    let unread = |source| Usage::new(format!("cannot read the {kind} {}: {source}", path.display()));
+    Ok(fs::read_to_string(path).map_err(unread)?)
+}
+
+/// What is called by its file where it has no name: the file's name without its ending.
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 impl RunFile {
     /// Reads and checks a run file.
     ///
     /// # Errors
     /// A [`Usage`] error with the line, the column and the nearest right name, or with the key and what is wrong with it.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| Usage::new(format!("cannot read the run file {}: {source}", path.display())))?;
+        let text = text_of("run file", path)?;
         let right = || format!("the run file {} is not right", path.display());
         let mut run = Self::parse(&text).with_context(right)?;
         plugins::load(&mut run.hooks, &text, path.parent().unwrap_or(Path::new(""))).with_context(right)?;
         if run.name.is_empty() {
-            run.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            run.name = stem(path);
         }
         Ok(run)
     }

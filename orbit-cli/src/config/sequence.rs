@@ -12,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
-use super::{ModelSection, Overrides, Text, Train, default_device, default_seed, hooks, mistake, plugins};
+use super::{
+    ModelSection, Overrides, Text, Train, default_device, default_seed, hooks, mistake, plugins, stem, text_of,
+};
 use crate::usage::Usage;
 
 /// Fine-tuning on one task after the other, with every task and every suite measured after each.
@@ -190,13 +192,12 @@ impl SequenceFile {
     /// # Errors
     /// As [`RunFile::read`](super::RunFile::read).
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| Usage::new(format!("cannot read the run file {}: {source}", path.display())))?;
+        let text = text_of("run file", path)?;
         let right = || format!("the run file {} is not right", path.display());
         let mut run = Self::parse(&text).with_context(right)?;
         plugins::load(&mut run.hooks, &text, path.parent().unwrap_or(Path::new(""))).with_context(right)?;
         if run.name.is_empty() {
-            run.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            run.name = stem(path);
         }
         Ok(run)
     }

@@ -1,6 +1,5 @@
 //! The file of a study: several models through the same sequence of tasks.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -11,7 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
-use super::{EvaluateTasks, ModelSection, Replay, Sequence, SequenceFile, Train, default_device, mistake};
+use super::{
+    EvaluateTasks, ModelSection, Replay, Sequence, SequenceFile, Train, default_device, mistake, stem, text_of,
+};
 use crate::usage::Usage;
 
 /// Several models through the same tasks, measured on the same suites: the study of Luo et al. (arXiv 2308.08747).
@@ -88,11 +89,10 @@ impl StudyFile {
     /// # Errors
     /// A [`Usage`] error with the line, the column and the nearest right name, or with the key and what is wrong with it.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| Usage::new(format!("cannot read the study {}: {source}", path.display())))?;
+        let text = text_of("study", path)?;
         let mut study = Self::parse(&text).with_context(|| format!("the study {} is not right", path.display()))?;
         if study.name.is_empty() {
-            study.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            study.name = stem(path);
         }
         Ok(study)
     }

@@ -66,9 +66,7 @@ impl StageRecord {
             history: report::downsample(&metrics.iter().map(fine_tune::point).collect::<Vec<_>>(), 100),
         }
     }
-}
 
-impl StageRecord {
     /// With what was measured after it.
     pub(crate) fn with(self, measured: Measured, divergence: Option<f64>) -> Self {
         Self { measured, divergence, ..self }
