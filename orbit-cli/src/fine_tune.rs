@@ -94,13 +94,15 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     training::listen_for_stop()?;
     let rhythm = Rhythm { drift_every: run.train.drift_every, save_every: run.train.save_every, keep: run.train.keep };
     let mut progress = Progress::new(&run.name, fit.steps(), run.train.steps, quiet);
-    let ending = training::run(&mut fit, run.train.steps, dir, &rhythm, &mut progress)?;
+    let ending = training::run(&mut fit, run.train.steps, dir, &training::resume(dir), &rhythm, &mut progress)?;
     progress.finish();
     if ending == Ending::Stopped {
         return Ok(None);
     }
     let drift = fit.drift();
-    let hooks = fit.acted().into_iter().map(|(name, _)| name).collect();
+    let acted = fit.acted();
+    training::warn_of_idle([acted.as_slice()]);
+    let hooks = acted.into_iter().map(|(name, _)| name).collect();
     let peak_memory_bytes = machine::peak_memory_bytes();
     let merges_at_end = merges(fit.finish_log());
     let model = fit.model();

@@ -77,11 +77,13 @@ pub(crate) enum Ending {
     Stopped,
 }
 
-/// Steps until the run ends or somebody presses Ctrl-C, and writes a line of metrics a step.
+/// Steps until the run ends or somebody presses Ctrl-C, and writes a line of metrics a step. `again` is the command that
+/// goes on with the run, which a step that fails tells.
 pub(crate) fn run<M: Model, B: Batches>(
     fit: &mut Fit<M, B>,
     total: u64,
     dir: &Path,
+    again: &str,
     rhythm: &Rhythm,
     progress: &mut Progress,
 ) -> Result<Ending> {
@@ -89,7 +91,7 @@ pub(crate) fn run<M: Model, B: Batches>(
     keep_lines(&path, fit.steps())?;
     let mut metrics = OpenOptions::new().create(true).append(true).open(&path).context(path.display().to_string())?;
     let mut recent = VecDeque::new();
-    while let Some(mut step) = fit.step().with_context(|| what_is_left(dir))? {
+    while let Some(mut step) = fit.step().with_context(|| what_is_left(dir, again))? {
         let at = step.step;
         // JSON has no NaN.
         step.log.retain(|(_, value)| value.is_finite());
@@ -115,23 +117,32 @@ pub(crate) fn run<M: Model, B: Batches>(
         }
     }
     metrics.sync_data()?;
-    for (hook, acted) in fit.acted() {
-        if acted == 0 {
-            tracing::warn!("hook \"{hook}\" never changed anything; its threshold may be out of reach");
-        }
-    }
     Ok(Ending::Finished)
 }
 
-/// What a run that has failed can go on from.
-fn what_is_left(dir: &Path) -> String {
-    let dir_name = dir.display();
-    match checkpoints(dir).ok().and_then(|mut all| all.pop()) {
-        Some(last) => {
-            format!("the run has stopped; {} is whole, and `orbit resume {dir_name}` goes on from it", last.display())
-        }
-        None => format!("the run has stopped before its first checkpoint; `orbit resume {dir_name}` starts it anew"),
+/// Warns of hooks that did nothing in a whole run; `acted` has the steps of each hook, by stage.
+pub(crate) fn warn_of_idle<'a>(acted: impl IntoIterator<Item = &'a [(String, u64)]>) {
+    let mut steps: Vec<(&str, u64)> = Vec::new();
+    for stage in acted {
+        steps.resize(stage.len(), ("", 0));
+        steps.iter_mut().zip(stage).for_each(|(sum, (hook, acted))| *sum = (hook, sum.1 + acted));
     }
+    for (hook, _) in steps.iter().filter(|(_, steps)| *steps == 0) {
+        tracing::warn!("hook \"{hook}\" never changed anything; its threshold may be out of reach");
+    }
+}
+
+/// What a run that has failed can go on from.
+fn what_is_left(dir: &Path, again: &str) -> String {
+    match checkpoints(dir).ok().and_then(|mut all| all.pop()) {
+        Some(last) => format!("the run has stopped; {} is whole, and {again} goes on from it", last.display()),
+        None => format!("the run has stopped before its first checkpoint; {again} starts it anew"),
+    }
+}
+
+/// The command that goes on with the run of a directory.
+pub(crate) fn resume(dir: &Path) -> String {
+    format!("`orbit resume {}`", dir.display())
 }
 
 /// Saves a checkpoint, then removes the oldest beyond `keep`.

@@ -340,7 +340,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
         }
     }
 
-    /// On how many steps each hook changed something, in order. A hook that never did is worth a warning.
+    /// On how many steps of this stage each hook changed something, in order. A hook that never did, in any stage, is worth a
+    /// warning.
     pub fn acted(&self) -> Vec<(String, u64)> {
         self.stack.0.iter().map(|placed| (placed.name.clone(), placed.acted)).collect()
     }

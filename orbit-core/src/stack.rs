@@ -63,7 +63,7 @@ impl Stack {
     pub(crate) fn attach_again(&mut self, vectors: &mut Vectors) -> Result<()> {
         for placed in &mut self.0 {
             placed.in_space(Phases::NONE, vectors, &mut Log::new(), |hook, space| hook.attach(space))?;
-            placed.counted = 0;
+            (placed.acted, placed.counted) = (0, 0);
         }
         Ok(())
     }

@@ -24,9 +24,10 @@ pub(crate) struct SwitchTrain {
     /// The model that reads prompts, in place of the one that the adapters are for: a directory, or a name that `orbit pull` knows
     #[arg(long, value_name = "MODEL")]
     pub(crate) extractor: Option<PathBuf>,
-    /// Tokens of a prompt that it reads, the last ones
-    #[arg(long, default_value_t = 512, value_name = "TOKENS")]
-    pub(crate) longest: usize,
+    /// Tokens of a prompt that it reads: longer inputs are cut as in training, and of other text the last tokens are read.
+    /// `sequence.prompt` of the run when absent
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) longest: Option<usize>,
     /// Passes over the examples
     #[arg(long, default_value_t = 20)]
     pub(crate) epochs: usize,

@@ -160,7 +160,7 @@ fn train(
     let rhythm = Rhythm { drift_every: 0, save_every: 0, keep: 1 };
     let label = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut progress = Progress::new(&format!("pretrain {label}"), 0, steps, global.quiet);
-    let ending = training::run(&mut fit, steps, dir, &rhythm, &mut progress)?;
+    let ending = training::run(&mut fit, steps, dir, "the same command", &rhythm, &mut progress)?;
     if ending == Ending::Stopped {
         progress.say("stopped early; the model is saved as it is");
     }

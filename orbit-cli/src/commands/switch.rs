@@ -33,13 +33,13 @@ fn train(args: &SwitchTrain) -> Result<()> {
             return Err(Usage::new(format!("{name} must be from 0 to 1, got {share}")).into());
         }
     }
-    if args.longest == 0 || args.epochs == 0 {
+    if args.longest == Some(0) || args.epochs == 0 {
         return Err(Usage::new("--longest and --epochs must be at least 1").into());
     }
     let experts = Experts::open(&args.run, args.extractor.as_deref())?;
     let training = SwitchTraining { epochs: args.epochs, seed: args.seed, ..SwitchTraining::default() };
-    let extractor = args.extractor.as_deref();
-    let card = experts.train_and_save(extractor, args.retain, args.longest, training, args.reject)?;
+    let longest = args.longest.unwrap_or(experts.run.sequence.prompt);
+    let card = experts.train_and_save(args.retain, longest, training, args.reject)?;
     print(&format!("a switch for {}, in {}\n", card.tasks.join(", "), args.run.join("switch").display()))
 }
 

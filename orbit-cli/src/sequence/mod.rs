@@ -136,6 +136,7 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<
         course.leave_behind(stage)?;
         records.push(read_json(&scores)?);
     }
+    training::warn_of_idle(records.iter().map(|record| record.acted.as_slice()));
     let report = record::report(run, started, &base.model, &measuring, before, records)?;
     report.save(dir)?;
     Ok(Some(report))

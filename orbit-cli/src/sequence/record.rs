@@ -37,7 +37,7 @@ pub(crate) struct StageRecord {
     tokens_per_second: Option<f64>,
     drift: report::Drift,
     merges: u64,
-    acted: Vec<(String, u64)>,
+    pub(crate) acted: Vec<(String, u64)>,
     trained_parameters: u64,
     history: Vec<Point>,
 }

@@ -74,7 +74,7 @@ impl<'a> Course<'a> {
         let rhythm = Rhythm { drift_every: train.drift_every, save_every: train.save_every, keep: train.keep };
         let label = format!("{} {}", self.run.name, self.run.tasks[stage].name);
         let mut progress = Progress::new(&label, fit.steps(), steps, self.quiet);
-        let ending = training::run(&mut fit, steps, &folder, &rhythm, &mut progress)?;
+        let ending = training::run(&mut fit, steps, &folder, &training::resume(self.dir), &rhythm, &mut progress)?;
         progress.finish();
         if ending == Ending::Stopped {
             return Ok(None);

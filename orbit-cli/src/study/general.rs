@@ -49,7 +49,7 @@ pub(crate) fn tune(
     training::listen_for_stop()?;
     let rhythm = Rhythm { drift_every: 0, save_every: run.train.save_every, keep: run.train.keep };
     let mut progress = Progress::new(&format!("{} general", model.name), fit.steps(), steps, quiet);
-    let ending = training::run(&mut fit, steps, dir, &rhythm, &mut progress)?;
+    let ending = training::run(&mut fit, steps, dir, "the same command", &rhythm, &mut progress)?;
     progress.finish();
     if ending == Ending::Stopped {
         return Ok(None);

@@ -126,7 +126,7 @@ impl Experts {
     }
 
     fn confusion(&self, switch: &Switch, longest: usize, asked: Vec<Asked<'_>>) -> Result<(Confusion, Vec<Route>)> {
-        let prompts = self.reader_prompts()?;
+        let prompts = self.reader_prompts(longest)?;
         let mut counts = vec![vec![0; self.tasks.len()]; self.tasks.len()];
         let mut all = Vec::new();
         for Asked { label, task, instances } in &asked {
@@ -168,7 +168,7 @@ impl Router {
         let asked = tasks.iter().flat_map(|task| task.test.iter().map(move |instance| (task, instance)));
         let asked = asked.map(|(task, instance)| prompts.prompt(task, instance));
         let asked = asked.collect::<orbit_data::Result<Vec<_>>>()?;
-        let read = self.experts.reader_prompts()?;
+        let read = self.experts.reader_prompts(self.card.longest)?;
         let mut chosen = Vec::new();
         for task in tasks {
             let seen = task.test.iter().map(|instance| read.prompt(task, instance));
@@ -212,7 +212,7 @@ impl Router {
         let asked: Vec<(&Task, &Instance)> = asked.take(run.evaluate.batch).collect();
         let written = asked.iter().map(|(task, instance)| prompts.prompt(task, instance));
         let written = written.collect::<orbit_data::Result<Vec<_>>>()?;
-        let reader = self.experts.reader_prompts()?;
+        let reader = self.experts.reader_prompts(self.card.longest)?;
         let read = asked.iter().map(|(task, instance)| reader.prompt(task, instance));
         let read = read.collect::<orbit_data::Result<Vec<_>>>()?;
         let model = self.experts.model()?;

@@ -43,7 +43,7 @@ pub(crate) struct Card {
     extractor: Option<PathBuf>,
     /// The digest of its weights.
     extractor_digest: String,
-    /// Tokens of a prompt that it reads, the last ones.
+    /// Tokens of a prompt that it reads, at most.
     longest: usize,
     /// The share of each task's training examples that was kept, and how many these were.
     share: f64,
@@ -60,8 +60,8 @@ pub(crate) struct Experts {
     pub(crate) tasks: Vec<Task>,
     pub(crate) base: Base,
     base_digest: String,
-    /// None when it is the model itself.
-    extractor: Option<Base>,
+    /// Who reads prompts, and where it is; none when it is the model itself.
+    extractor: Option<(PathBuf, Base)>,
     device: Device,
 }
 
@@ -84,7 +84,12 @@ impl Experts {
         let device = orbit_core::device(&run.device)?;
         let tasks = TaskSequence::read(&run.tasks, Path::new(""))?.0.tasks().to_vec();
         let base = Base::open(&run.model.path, &device)?;
-        let extractor = extractor.map(|path| Base::open(&paths::model(path, Path::new("."))?, &device)).transpose()?;
+        let opened = |path: &Path| {
+            let path = paths::model(path, Path::new("."))?;
+            let base = Base::open(&path, &device)?;
+            anyhow::Ok((path, base))
+        };
+        let extractor = extractor.map(opened).transpose()?;
         Ok(Self { base_digest: base.model.base_digest(), run, dir: dir.to_owned(), tasks, base, extractor, device })
     }
 
@@ -111,13 +116,14 @@ impl Experts {
     }
 
     fn reader(&self) -> &Base {
-        self.extractor.as_ref().unwrap_or(&self.base)
+        self.extractor.as_ref().map_or(&self.base, |(_, extractor)| extractor)
     }
 
-    /// How instances become prompts for the one who reads them.
-    fn reader_prompts(&self) -> Result<Prompts<'_>> {
+    /// How instances become prompts for the one who reads them. As for the experts, and our choice, a long prompt loses the end of
+    /// its input and keeps its instruction, which tells the tasks apart.
+    fn reader_prompts(&self, longest: usize) -> Result<Prompts<'_>> {
         let Base { chat, tokenizer, .. } = self.reader();
-        Ok(Prompts::new(chat, tokenizer, Limits::NONE)?)
+        Ok(Prompts::new(chat, tokenizer, Limits { prompt: longest, ..Limits::NONE })?)
     }
 
     fn features(&self, prompts: &[Vec<u32>], longest: usize) -> Result<Vec<Vec<f32>>> {
@@ -126,7 +132,7 @@ impl Experts {
 
     /// Trains a switch on `share` of each task's training part: of all tasks, the first too.
     pub(crate) fn train(&self, share: f64, longest: usize, training: SwitchTraining) -> Result<(Switch, Vec<usize>)> {
-        let prompts = self.reader_prompts()?;
+        let prompts = self.reader_prompts(longest)?;
         let (mut read, mut labels, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for (label, task) in self.tasks.iter().enumerate() {
             let chosen = retained(task.train.len(), share, training.seed);
@@ -143,7 +149,6 @@ impl Experts {
     /// Trains the run's switch and saves it.
     pub(crate) fn train_and_save(
         &self,
-        extractor: Option<&Path>,
         share: f64,
         longest: usize,
         training: SwitchTraining,
@@ -154,7 +159,7 @@ impl Experts {
         let card = Card {
             format: 1,
             tasks: self.tasks.iter().map(|task| task.name.clone()).collect(),
-            extractor: extractor.map(std::path::absolute).transpose()?,
+            extractor: self.extractor.as_ref().map(|(path, _)| path.clone()),
             extractor_digest: self.reader().model.base_digest(),
             longest,
             share,

@@ -11,7 +11,14 @@ use crate::weights::Array;
 /// R `[2r, in]`, and ‖L R‖² = Σ (LᵀL) ∘ (R Rᵀ), two matrices of 2r × 2r. Differences are taken before products, so small moves
 /// keep their digits; sums are in f64. Costs (out + in) · (2r)² multiplications a weight, where the product costs
 /// out · in · r and its memory.
+///
+/// # Panics
+/// When the two differ in rank or scale: they are then not one adapter at two times.
 pub fn distance(now: &Adapter, then: Option<&Adapter>) -> f64 {
+    if let Some(then) = then {
+        let shape = |adapter: &Adapter| (adapter.config.rank, adapter.config.scale());
+        assert_eq!(shape(now), shape(then), "an adapter's rank and scale stay as they are");
+    }
     let layers: Vec<_> = now.factors.iter().collect();
     let squares: Vec<f64> = layers
         .into_par_iter()
