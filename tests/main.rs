@@ -1,6 +1,7 @@
 //! End-to-end tests of orbit, one binary.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+mod activations;
 mod backends;
 mod bank;
 mod bloom;

@@ -54,6 +54,11 @@ impl MicroBatch {
         positions.map(|position| (position as u32, self.tokens[position + 1])).unzip()
     }
 
+    /// Positions in the flattened batch of each prompt's last token.
+    pub fn prompt_ends(&self) -> Vec<u32> {
+        (0..self.rows).map(|row| (row * self.width + self.answers[row] - 1) as u32).collect()
+    }
+
     /// Positions in the flattened batch that are not padding.
     pub fn token_positions(&self) -> Vec<u32> {
         (0..self.rows)

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use burn::tensor::Tensor;
-use orbit_hook::{Phases, Step};
+use burn::tensor::{Device, Tensor};
+use orbit_hook::{ForwardPlan, Phases, Step};
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::arithmetic::{Reduce, Update, read, reduce, update};
+use crate::directions::Directions;
 use crate::estimate::Estimate;
 use crate::kernel::{cross_entropy, dynamic_cross_entropy, pick, scramble};
 use crate::model::check_tokens;
@@ -91,6 +92,9 @@ pub struct Fit<M, B> {
     pub(crate) vectors: Vectors,
     pub(crate) stack: Stack,
     pub(crate) moments: Moments,
+    /// What hooks have added to activations.
+    directions: Directions,
+    device: Device,
     batches: B,
     optimizer: AdamW,
     schedule: Schedule,
@@ -191,6 +195,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let (hollow, initial) = trained.take(model);
         let mut vectors = Vectors::new(trained, initial);
         let moments = Moments::zeros(&vectors.weights);
+        let device = vectors.weights[0].device();
         let stack = Stack::attach(hooks, &mut vectors)?;
         let frozen = stack.has(Phases::LOSS).then(|| original(hollow.clone(), &vectors));
         let mut fit = Self {
@@ -199,6 +204,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
             vectors,
             stack,
             moments,
+            directions: Directions::default(),
+            device,
             batches,
             optimizer,
             schedule,
@@ -350,14 +357,14 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// terms of hooks.
     fn backward(&mut self, step: &Step, batch: &[MicroBatch], log: &mut Log) -> Result<(f64, Log)> {
         check(step, batch)?;
-        self.stack.forward(step)?;
+        let plan = self.stack.forward(step)?;
         let answers: usize = batch.iter().map(MicroBatch::answer_tokens).sum();
         let (mut loss, mut terms) = (0.0, Log::new());
         self.vectors.gradients = None;
         for (index, micro) in (0..).zip(batch) {
             let share = micro.answer_tokens() as f64 / answers as f64;
             let noise = scramble(self.seed ^ scramble(step.number ^ scramble(index)));
-            let (task, parts) = self.forward(step, micro, 1.0 / answers as f32, (share, noise), log)?;
+            let (task, parts) = self.forward(step, &plan, micro, 1.0 / answers as f32, (share, noise), log)?;
             let value = number(&task);
             if !value.is_finite() {
                 return Err(not_finite(step, "the loss", value, batch));
@@ -382,13 +389,16 @@ impl<M: Model, B: Batches> Fit<M, B> {
     fn forward(
         &mut self,
         step: &Step,
+        plan: &ForwardPlan,
         micro: &MicroBatch,
         scale: f32,
         (share, noise): (f64, u64),
         log: &mut Log,
     ) -> Result<(Tensor<1>, Vec<(String, Tensor<1>)>)> {
         check_tokens(&micro.tokens, self.model.vocabulary())?;
-        let hidden = self.model.hidden(&Input { noise: Some(noise), ..Input::from(micro) });
+        let planned = self.directions.trace(plan, &self.model.sites(), &self.device);
+        let mut trace = planned.map_err(|e| Error::Input(e.to_string()))?;
+        let hidden = self.model.traced(&Input { noise: Some(noise), ..Input::from(micro) }, &mut trace);
         let [rows, width, d] = hidden.dims();
         let hidden = hidden.reshape([rows * width, d]);
         let (positions, targets) = micro.answer_positions();
@@ -397,7 +407,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
             return Ok((self.loss.of(logits, &targets, scale), Vec::new()));
         }
         let task = self.loss.of(logits.clone(), &targets, scale);
-        let mut pass = TrainPass::new(&self.model, self.frozen.as_ref(), micro, hidden, logits);
+        let mut pass =
+            TrainPass::new(&self.model, self.frozen.as_ref(), micro, (hidden, logits, trace), &mut self.directions);
         self.stack.loss(step, &mut pass, |pass, hook| pass.turn(hook))?;
         for (key, value) in pass.log {
             add(log, key, value * share);

@@ -7,6 +7,7 @@ mod arithmetic;
 mod batch;
 mod checkpoint;
 mod device;
+mod directions;
 mod error;
 mod estimate;
 mod fit;
@@ -18,6 +19,7 @@ mod pass;
 pub mod score;
 mod space;
 mod stack;
+mod trace;
 
 pub use batch::MicroBatch;
 pub use device::{available, device};
@@ -28,6 +30,7 @@ pub use model::{Input, Model, check_tokens};
 pub use optim::{AdamW, Decay, Schedule};
 pub use parameters::{host_weights, parameters};
 pub use stack::Entry;
+pub use trace::{At, Change, Sites, Trace};
 
 /// The trait that regularizers implement, and what they may ask.
 pub use orbit_hook as hook;

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use orbit_hook::ParamKind;
 
 use crate::kernel::Mask;
-use crate::{Error, MicroBatch, Result};
+use crate::{Error, MicroBatch, Result, Sites, Trace};
 
 /// A language model, as training and evaluation see it.
 ///
@@ -14,6 +14,18 @@ pub trait Model: Module {
     /// The last hidden state of every token, `[rows, width, d]`, ready for [`Model::logits`]: that of token t is what the model
     /// guesses token t + 1 from. An encoder-decoder guesses nothing within the prompt and has zeros there.
     fn hidden(&self, input: &Input) -> Tensor<3>;
+
+    /// [`Model::hidden`], with activations kept and changed on the way as `trace` says. For a model without sites it is
+    /// [`Model::hidden`] alone.
+    fn traced(&self, input: &Input, trace: &mut Trace) -> Tensor<3> {
+        let _ = trace;
+        self.hidden(input)
+    }
+
+    /// The sites that [`Model::traced`] shows.
+    fn sites(&self) -> Sites {
+        Sites::default()
+    }
 
     /// Scores over the vocabulary for rows of hidden states: `[n, d]` → `[n, vocabulary]`.
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2>;
@@ -96,6 +108,11 @@ impl Input {
             .collect();
         self.mask = Mask::Additive(Arc::from(mask));
         self
+    }
+
+    /// The column of each row's last prompt token; none where the row goes on with an answer already begun.
+    pub fn prompt_ends(&self) -> impl Iterator<Item = Option<usize>> {
+        self.answers.iter().map(|answer| answer.checked_sub(1).filter(|column| *column < self.width))
     }
 
     /// The tokens on a device, `[rows, width]`.

@@ -5,8 +5,9 @@ use orbit_hook::{
     Error, ErrorKind, ForwardPlan, Handles, Pass, Positions, Reference, Result, Site, Value, check_factor,
 };
 
+use crate::directions::Directions;
 use crate::kernel::pick;
-use crate::{Input, MicroBatch, Model};
+use crate::{Input, MicroBatch, Model, Trace};
 
 /// The forward pass of one micro-batch, with what hooks made of it.
 pub(crate) struct TrainPass<'a, M> {
@@ -18,21 +19,34 @@ pub(crate) struct TrainPass<'a, M> {
     hidden: Tensor<2>,
     /// `[answer tokens, vocabulary]`, shared with the task's loss.
     answer_logits: Tensor<2>,
-    reference: Option<Tensor<2>>,
+    /// What the model has kept of its activations.
+    trace: Trace,
+    directions: &'a mut Directions,
+    passes: Vec<Frozen>,
     values: Handles<Held>,
-    references: Handles<()>,
+    /// Places among `passes`.
+    references: Handles<usize>,
     /// Weighted terms under `hook.name`.
     pub(crate) terms: Vec<(String, Tensor<1>)>,
     pub(crate) log: Vec<(String, f64)>,
     hook: String,
 }
 
+/// A pass of the frozen original.
+struct Frozen {
+    plan: ForwardPlan,
+    trace: Trace,
+    /// `[rows · width, d]`.
+    hidden: Tensor<2>,
+}
+
 /// What a handle stands for.
 #[derive(Clone)]
 enum Held {
-    /// Logits that nothing was computed of yet: the trained model's, or the frozen one's.
-    Logits {
-        frozen: bool,
+    /// Of a whole pass, that of the model in training or one of the frozen original, by its place: nothing was computed of it yet.
+    Whole {
+        pass: Option<usize>,
+        site: Site,
     },
     Rows(Tensor<2>),
     Scalar(Tensor<1>),
@@ -43,8 +57,8 @@ impl<'a, M: Model> TrainPass<'a, M> {
         model: &'a M,
         frozen: Option<&'a M>,
         batch: &'a MicroBatch,
-        hidden: Tensor<2>,
-        answer_logits: Tensor<2>,
+        (hidden, answer_logits, trace): (Tensor<2>, Tensor<2>, Trace),
+        directions: &'a mut Directions,
     ) -> Self {
         Self {
             model,
@@ -52,7 +66,9 @@ impl<'a, M: Model> TrainPass<'a, M> {
             batch,
             hidden,
             answer_logits,
-            reference: None,
+            trace,
+            directions,
+            passes: Vec::new(),
             values: Handles::new(),
             references: Handles::new(),
             terms: Vec::new(),
@@ -74,9 +90,9 @@ impl<'a, M: Model> TrainPass<'a, M> {
         self.values.get(value.0).cloned()
     }
 
-    fn rows(&mut self, value: Value) -> Result<Tensor<2>> {
+    fn rows_of(&mut self, value: Value) -> Result<Tensor<2>> {
         let value = match self.held(value)? {
-            Held::Logits { .. } => self.select(value, Positions::All)?,
+            Held::Whole { .. } => self.select(value, Positions::All)?,
             _ => value,
         };
         match self.held(value)? {
@@ -92,58 +108,108 @@ impl<'a, M: Model> TrainPass<'a, M> {
         }
     }
 
+    /// The places of some positions in the flattened batch.
+    fn places(&self, at: Positions) -> Vec<u32> {
+        match at {
+            Positions::All => self.batch.token_positions(),
+            Positions::Answer => self.batch.answer_positions().0,
+            Positions::PromptEnd => self.batch.prompt_ends(),
+        }
+    }
+
+    fn logits_at(&self, pass: Option<usize>, at: Positions) -> Result<Tensor<2>> {
+        match (pass, at) {
+            (None, Positions::Answer) => Ok(self.answer_logits.clone()),
+            (None, _) => Ok(self.model.logits(pick(self.hidden.clone(), &self.places(at)))),
+            (Some(pass), _) => self.frozen_logits(pass, at),
+        }
+    }
+
     /// The frozen model's logits at some positions, over the tokens it was loaded with, as constants of the graph.
-    fn frozen_logits(&self, at: &[u32]) -> Result<Tensor<2>> {
-        let (Some(frozen), Some(hidden)) = (self.frozen, &self.reference) else {
-            return Err(Error::new(ErrorKind::Unknown, "there is no reference pass"));
-        };
-        let logits = frozen.logits(pick(hidden.clone(), at));
+    fn frozen_logits(&self, pass: usize, at: Positions) -> Result<Tensor<2>> {
+        let frozen = self.frozen.ok_or_else(no_reference)?;
+        let logits = frozen.logits(pick(self.passes[pass].hidden.clone(), &self.places(at)));
         Ok(Tensor::from_inner(logits.narrow(1, 0, frozen.base_vocabulary())))
     }
+
+    fn activation_at(&self, pass: Option<usize>, site: Site, at: Positions) -> Result<Tensor<2>> {
+        let trace = pass.map_or(&self.trace, |pass| &self.passes[pass].trace);
+        let kept = trace.kept(site).ok_or_else(|| {
+            Error::new(ErrorKind::Unknown, format!("{site} was not kept: ask for it in the plan of the pass"))
+        })?;
+        let places = match at {
+            Positions::PromptEnd => trace.ends(),
+            // What an encoder reads has other places than the batch.
+            _ if trace.grid() != [self.batch.rows, self.batch.width] => {
+                let message = "the prompt's end is the one position at which an encoder's activations can be had";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            _ => self.places(at),
+        };
+        let [rows, width, entries] = kept.dims();
+        let rows = pick(kept.reshape([rows * width, entries]), &places);
+        Ok(if pass.is_some() { Tensor::from_inner(rows) } else { rows })
+    }
+}
+
+fn no_reference() -> Error {
+    Error::new(ErrorKind::Phase, "a hook that wants a reference must name the loss phase")
 }
 
 impl<M: Model> Pass for TrainPass<'_, M> {
     fn logits(&mut self) -> Result<Value> {
-        Ok(self.hold(Held::Logits { frozen: false }))
+        self.tapped(Site::Logits)
     }
 
-    fn reference(&mut self, _: &ForwardPlan) -> Result<Reference> {
-        let Some(frozen) = self.frozen else {
-            return Err(Error::new(ErrorKind::Phase, "a hook that wants a reference must name the loss phase"));
+    fn tapped(&mut self, site: Site) -> Result<Value> {
+        Ok(self.hold(Held::Whole { pass: None, site }))
+    }
+
+    fn reference(&mut self, plan: &ForwardPlan) -> Result<Reference> {
+        let frozen = self.frozen.ok_or_else(no_reference)?;
+        let serves = |pass: &Frozen| {
+            pass.plan.edits == plan.edits
+                && plan.taps.iter().all(|site| *site == Site::Logits || pass.plan.taps.contains(site))
         };
-        if self.reference.is_none() {
-            let hidden = frozen.hidden(&Input::from(self.batch));
-            let [rows, width, d] = hidden.dims();
-            self.reference = Some(hidden.reshape([rows * width, d]));
-        }
-        Ok(Reference(self.references.hold(())))
+        let place = match self.passes.iter().position(serves) {
+            Some(place) => place,
+            None => {
+                let device = self.hidden.clone().inner().device();
+                let mut trace = self.directions.trace(plan, &frozen.sites(), &device)?;
+                let hidden = frozen.traced(&Input::from(self.batch), &mut trace);
+                let [rows, width, d] = hidden.dims();
+                self.passes.push(Frozen { plan: plan.clone(), trace, hidden: hidden.reshape([rows * width, d]) });
+                self.passes.len() - 1
+            }
+        };
+        Ok(Reference(self.references.hold(place)))
     }
 
     fn of(&mut self, reference: Reference, site: Site) -> Result<Value> {
-        self.references.get(reference.0)?;
-        match site {
-            Site::Logits => Ok(self.hold(Held::Logits { frozen: true })),
-            other => Err(Error::new(ErrorKind::Unsupported, format!("this model has no tap at {other:?}"))),
-        }
+        let pass = Some(*self.references.get(reference.0)?);
+        Ok(self.hold(Held::Whole { pass, site }))
     }
 
     fn select(&mut self, v: Value, at: Positions) -> Result<Value> {
-        let Held::Logits { frozen } = self.held(v)? else {
-            return Err(Error::new(ErrorKind::Unsupported, "positions can be selected once"));
-        };
-        let rows = match (frozen, at) {
-            (false, Positions::Answer) => self.answer_logits.clone(),
-            (false, Positions::All) => self.model.logits(pick(self.hidden.clone(), &self.batch.token_positions())),
-            (true, Positions::Answer) => self.frozen_logits(&self.batch.answer_positions().0)?,
-            (true, Positions::All) => self.frozen_logits(&self.batch.token_positions())?,
+        let rows = match self.held(v)? {
+            Held::Whole { pass, site: Site::Logits } => self.logits_at(pass, at)?,
+            Held::Whole { pass, site } => self.activation_at(pass, site, at)?,
+            _ => return Err(Error::new(ErrorKind::Unsupported, "positions can be selected once")),
         };
         Ok(self.hold(Held::Rows(rows)))
+    }
+
+    fn rows(&mut self, v: Value) -> Result<usize> {
+        Ok(match self.held(v)? {
+            Held::Scalar(_) => 1,
+            _ => self.rows_of(v)?.dims()[0],
+        })
     }
 
     /// Over the tokens that both have: the reference knows no new ones.
     fn kl(&mut self, p: Value, q: Value, temperature: f32) -> Result<Value> {
         check_factor("the temperature", 1.0 / f64::from(temperature))?;
-        let (p, q) = (self.rows(p)?, self.rows(q)?);
+        let (p, q) = (self.rows_of(p)?, self.rows_of(q)?);
         let ([rows, p_width], [q_rows, q_width]) = (p.dims(), q.dims());
         if rows != q_rows {
             return Err(Error::new(ErrorKind::Unsupported, format!("{rows} rows against {q_rows}")));
@@ -156,7 +222,7 @@ impl<M: Model> Pass for TrainPass<'_, M> {
     }
 
     fn mse(&mut self, a: Value, b: Value) -> Result<Value> {
-        let (a, b) = (self.rows(a)?, self.rows(b)?);
+        let (a, b) = (self.rows_of(a)?, self.rows_of(b)?);
         if a.dims() != b.dims() {
             return Err(Error::new(ErrorKind::Unsupported, format!("{:?} against {:?}", a.dims(), b.dims())));
         }

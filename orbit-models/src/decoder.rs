@@ -2,11 +2,14 @@
 
 mod bloom;
 mod llama;
+mod replace;
+
+use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use orbit_core::hook::ParamKind;
-use orbit_core::{Input, Model};
+use orbit_core::{Change, Input, Model, Sites, Trace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -38,6 +41,9 @@ pub struct Decoder {
     adapted: bool,
     /// How many adapters its rows choose from.
     bank: usize,
+    /// What is changed in every pass.
+    #[module(skip)]
+    steering: Vec<Change>,
 }
 
 /// The layers whose output is added to the residual stream.
@@ -48,8 +54,23 @@ trait Stack {
     /// The embedding, which may be the output layer too.
     fn embedding(&self) -> &Linear;
 
-    /// The last hidden states, `[B, T, D]` of `[B, T, D]`, of tokens that follow those in `cache`.
-    fn forward(&self, x_btd: Tensor<3>, input: &Input, cache: Option<&mut Cache>) -> Tensor<3>;
+    /// What the first layer reads, `[B, T, D]` of `[B, T, D]`.
+    fn begin(&self, x_btd: Tensor<3>) -> Tensor<3>;
+
+    /// The residual stream behind some layers, of tokens whose positions the cache, if there is one, knows.
+    fn blocks(&self, layers: Range<usize>, x_btd: Tensor<3>, input: &Input, pass: Pass<'_>) -> Tensor<3>;
+
+    /// What a layer's output projection makes of what its heads have found.
+    fn project(&self, layer: usize, found: Tensor<3>, input: &Input) -> Tensor<3>;
+
+    /// The last hidden states.
+    fn end(&self, x_btd: Tensor<3>) -> Tensor<3>;
+}
+
+/// What a pass takes with it.
+struct Pass<'a> {
+    cache: Option<&'a mut Cache>,
+    trace: &'a mut Trace,
 }
 
 /// Keys and values of tokens already seen, a layer each. Starts empty and grows with every call it is given to.
@@ -68,12 +89,16 @@ impl Cache {
         &mut self.layers[index]
     }
 
-    /// The positions of all tokens, `[B, S]`, of which those of `input` are the last.
-    fn positions(&mut self, input: &Input) -> Vec<u32> {
+    /// Notes where the tokens of an input stand: keys and values of theirs follow.
+    fn expect(&mut self, input: &Input) {
         self.positions.resize(input.rows, Vec::new());
         for (row, new) in self.positions.iter_mut().zip(input.positions.chunks(input.width.max(1))) {
             row.extend(new);
         }
+    }
+
+    /// The positions of all tokens, `[B, S]`.
+    fn positions(&self) -> Vec<u32> {
         self.positions.concat()
     }
 }
@@ -87,7 +112,7 @@ impl Decoder {
         };
         let lm_head = (!config.tie_word_embeddings)
             .then(|| Linear::new(source, "lm_head", config.vocab_size, config.hidden_size, device));
-        Self { model, transformer, lm_head, new_tokens: None, config, adapted: false, bank: 0 }
+        Self { model, transformer, lm_head, new_tokens: None, config, adapted: false, bank: 0, steering: Vec::new() }
     }
 
     /// A decoder with fresh weights: normal with the config's standard deviation, those that write to the residual stream
@@ -160,8 +185,30 @@ impl Decoder {
         }
     }
 
-    fn run(&self, input: &Input, cache: Option<&mut Cache>) -> Tensor<3> {
-        self.stack().forward(self.embed(input), input, cache)
+    fn run(&self, input: &Input, mut cache: Option<&mut Cache>, trace: &mut Trace) -> Tensor<3> {
+        if let Some(cache) = &mut cache {
+            cache.expect(input);
+        }
+        trace.begin(self.sites(), input.rows, input.width, input.prompt_ends());
+        let stack = self.stack();
+        let x_btd = stack.begin(self.embed(input));
+        stack.end(stack.blocks(0..self.config.num_hidden_layers, x_btd, input, Pass { cache, trace }))
+    }
+
+    /// The trace of a pass that nobody asks anything of but the model itself.
+    fn plain(&self) -> Trace {
+        Trace::new(Vec::new(), self.steering.clone())
+    }
+
+    /// As [`Stack::project`].
+    pub(crate) fn project(&self, layer: usize, found: Tensor<3>, input: &Input) -> Tensor<3> {
+        self.stack().project(layer, found, input)
+    }
+
+    /// Makes changes in every pass, before those that the pass is asked for.
+    pub(crate) fn steered(mut self, changes: Vec<Change>) -> Self {
+        self.steering = changes;
+        self
     }
 
     /// `[B, T, D]`.
@@ -176,13 +223,28 @@ impl Incremental for Decoder {
     type Cache = Cache;
 
     fn hidden_after(&self, input: &Input, cache: &mut Cache) -> Tensor<3> {
-        self.run(input, Some(cache))
+        self.run(input, Some(cache), &mut self.plain())
     }
 }
 
 impl Model for Decoder {
     fn hidden(&self, input: &Input) -> Tensor<3> {
-        self.run(input, None)
+        self.run(input, None, &mut self.plain())
+    }
+
+    fn traced(&self, input: &Input, trace: &mut Trace) -> Tensor<3> {
+        trace.after(&self.steering);
+        self.run(input, None, trace)
+    }
+
+    fn sites(&self) -> Sites {
+        let config = &self.config;
+        Sites {
+            layers: config.num_hidden_layers,
+            heads: config.num_attention_heads,
+            head_width: config.head_dim,
+            width: config.hidden_size,
+        }
     }
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {

@@ -86,6 +86,9 @@ pub enum Error {
     /// An adapter that does not fit, or was asked for with options that are not right.
     #[error("{0}")]
     Adapter(String),
+    /// An instruction vector that cannot be used.
+    #[error("{0}")]
+    Vector(String),
     /// A step of fetching a model that failed.
     #[error("{step}: {reason}")]
     Pull {
@@ -162,6 +165,10 @@ impl Error {
 
     pub(crate) fn adapter(reason: impl Into<String>) -> Self {
         Self::Adapter(reason.into())
+    }
+
+    pub(crate) fn vector(reason: impl Into<String>) -> Self {
+        Self::Vector(reason.into())
     }
 
     /// An [`Error::Pull`] in `step`.

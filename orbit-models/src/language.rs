@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::hook::ParamKind;
-use orbit_core::{Input, Model, host_weights, parameters};
+use orbit_core::{Change, Input, Model, Sites, Trace, host_weights, parameters};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -83,6 +83,28 @@ impl LanguageModel {
             Self::Decoder(net) => files::save(net, dir, dtype, about),
             Self::EncoderDecoder(net) => net.save(dir, dtype, about),
         }
+    }
+
+    /// The model with activations changed in every pass, such as a vector added at the end of the prompt.
+    ///
+    /// # Errors
+    /// For a site that the model does not have, or a vector that is not as wide as its site.
+    pub fn steered(self, changes: Vec<Change>) -> orbit_core::Result<Self> {
+        Trace::new(Vec::new(), changes.clone()).check(&self.sites())?;
+        Ok(change!(self, net => net.steered(changes)))
+    }
+
+    /// What heads of a layer add to the residual stream when they have found `found`, `[heads · head width]`.
+    pub(crate) fn contribution(&self, layer: usize, found: Vec<f32>) -> Vec<f32> {
+        let device = self.devices().into_iter().next().unwrap_or_default();
+        let width = found.len();
+        // A bias is not what a head adds.
+        let rows = Tensor::from_data(TensorData::new([found, vec![0.0; width]].concat(), [1, 2, width]), &device);
+        let input = Input::rows(Vec::new(), 1, 2);
+        let projected = either!(self, net => net.project(layer, rows, &input));
+        let projected: Vec<f32> = projected.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        let (there, nothing) = projected.split_at(projected.len() / 2);
+        there.iter().zip(nothing).map(|(x, bias)| x - bias).collect()
     }
 
     /// Adds `count` tokens after those the model was loaded with, in place of any added before.
@@ -234,6 +256,14 @@ impl From<EncoderDecoder> for LanguageModel {
 impl Model for LanguageModel {
     fn hidden(&self, input: &Input) -> Tensor<3> {
         either!(self, net => net.hidden(input))
+    }
+
+    fn traced(&self, input: &Input, trace: &mut Trace) -> Tensor<3> {
+        either!(self, net => net.traced(input, trace))
+    }
+
+    fn sites(&self) -> Sites {
+        either!(self, net => net.sites())
     }
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {

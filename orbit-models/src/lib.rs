@@ -10,6 +10,7 @@ mod error;
 mod files;
 pub mod generate;
 pub mod gguf;
+pub mod instruction_vector;
 mod language;
 mod linear;
 pub mod lora;

@@ -9,6 +9,7 @@
 //! used is named by file, line and reason.
 
 mod form;
+mod in_context;
 mod paraphrase;
 mod prompts;
 mod retained;
@@ -21,6 +22,7 @@ mod tests;
 
 pub(crate) use form::Given;
 pub use form::TaskForm;
+pub use in_context::{InContext, InContextPrompt};
 pub use prompts::{Limits, Prompts, TaskExamples};
 pub use retained::retained;
 pub use sequence::TaskSequence;

@@ -3,12 +3,14 @@
 //! Shapes: B rows, T tokens, S keys seen, D hidden, H heads, K head. Weights keep the layout of the checkpoint, `[out, in]`, and
 //! the fields its names.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use orbit_core::Input;
 use orbit_core::kernel::{Alibi, Bias, Scores, attend_scored, gelu, layer_norm, split_part};
+use orbit_core::{Input, Trace};
 
-use super::{Cache, Stack};
+use super::{Pass, Stack};
 use crate::DecoderConfig;
 use crate::cache::{KeysValues, append};
 use crate::linear::{Linear, Source};
@@ -60,14 +62,15 @@ impl Attention {
         x_btd: Tensor<3>,
         alibi: &Alibi,
         input: &Input,
-        cache: Option<&mut Option<KeysValues>>,
+        (cache, trace): (Option<&mut Option<KeysValues>>, &mut Trace),
     ) -> Tensor<3> {
         let joined = self.query_key_value.forward(x_btd, input);
         let [q_bhtk, k_bhtk, v_bhtk] = [0, 1, 2].map(|part| split_part(joined.clone(), self.heads, part, 3));
         let (k_bhsk, v_bhsk) = append(cache, (k_bhtk, v_bhtk));
         let [_, _, _, k] = q_bhtk.dims();
         let scores = Scores { scale: (k as f32).sqrt().recip(), bias: Bias::Alibi(alibi.clone()) };
-        self.dense.forward(attend_scored(q_bhtk, k_bhsk, v_bhsk, &input.mask, &scores), input)
+        let found = trace.heads(attend_scored(q_bhtk, k_bhsk, v_bhsk, &input.mask, &scores));
+        trace.attn_out(self.dense.forward(found, input))
     }
 }
 
@@ -117,12 +120,12 @@ impl Block {
         x_btd: Tensor<3>,
         alibi: &Alibi,
         input: &Input,
-        cache: Option<&mut Option<KeysValues>>,
+        (cache, trace): (Option<&mut Option<KeysValues>>, &mut Trace),
     ) -> Tensor<3> {
-        let attended = self.self_attention.forward(self.input_layernorm.forward(x_btd.clone()), alibi, input, cache);
-        let x_btd = x_btd + attended;
+        let normed = self.input_layernorm.forward(x_btd.clone());
+        let x_btd = x_btd + self.self_attention.forward(normed, alibi, input, (cache, &mut *trace));
         let fed = self.mlp.forward(self.post_attention_layernorm.forward(x_btd.clone()), input);
-        x_btd + fed
+        trace.out(x_btd + fed)
     }
 }
 
@@ -157,13 +160,27 @@ impl Stack for Bloom {
         &self.word_embeddings
     }
 
-    fn forward(&self, x_btd: Tensor<3>, input: &Input, mut cache: Option<&mut Cache>) -> Tensor<3> {
-        let keys = cache.as_mut().map(|cache| cache.positions(input));
+    fn begin(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        self.word_embeddings_layernorm.forward(x_btd)
+    }
+
+    fn blocks(&self, layers: Range<usize>, mut x_btd: Tensor<3>, input: &Input, pass: Pass<'_>) -> Tensor<3> {
+        let Pass { mut cache, trace } = pass;
+        let keys = cache.as_ref().map(|cache| cache.positions());
         let alibi = Alibi::new(self.heads, &input.positions, keys.as_ref().unwrap_or(&input.positions));
-        let mut x_btd = self.word_embeddings_layernorm.forward(x_btd);
-        for (index, block) in self.h.iter().enumerate() {
-            x_btd = block.forward(x_btd, &alibi, input, cache.as_mut().map(|cache| cache.layer(index)));
+        for index in layers {
+            trace.layer(index);
+            let kept = cache.as_mut().map(|cache| cache.layer(index));
+            x_btd = self.h[index].forward(x_btd, &alibi, input, (kept, &mut *trace));
         }
+        x_btd
+    }
+
+    fn project(&self, layer: usize, found: Tensor<3>, input: &Input) -> Tensor<3> {
+        self.h[layer].self_attention.dense.forward(found, input)
+    }
+
+    fn end(&self, x_btd: Tensor<3>) -> Tensor<3> {
         self.ln_f.forward(x_btd)
     }
 }

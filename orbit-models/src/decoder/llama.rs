@@ -3,12 +3,14 @@
 //! Shapes: B rows, T tokens, S keys seen, D hidden, H heads, G groups, K head. Weights keep the layout of the checkpoint,
 //! `[out, in]`, and the fields its names.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use orbit_core::Input;
 use orbit_core::kernel::{Rope, attend, rms_norm, split_heads, swiglu};
+use orbit_core::{Input, Trace};
 
-use super::{Cache, Stack};
+use super::{Pass, Stack};
 use crate::DecoderConfig;
 use crate::cache::{KeysValues, append};
 use crate::linear::{Linear, Source};
@@ -62,13 +64,14 @@ impl Attention {
         x_btd: Tensor<3>,
         rope: &Rope,
         input: &Input,
-        cache: Option<&mut Option<KeysValues>>,
+        (cache, trace): (Option<&mut Option<KeysValues>>, &mut Trace),
     ) -> Tensor<3> {
         let q_bhtk = split_heads(self.q_proj.forward(x_btd.clone(), input), self.heads, Some(rope));
         let k_bgtk = split_heads(self.k_proj.forward(x_btd.clone(), input), self.groups, Some(rope));
         let v_bgtk = split_heads(self.v_proj.forward(x_btd, input), self.groups, None);
         let (k_bgsk, v_bgsk) = append(cache, (k_bgtk, v_bgtk));
-        self.o_proj.forward(attend(q_bhtk, k_bgsk, v_bgsk, &input.mask), input)
+        let found = trace.heads(attend(q_bhtk, k_bgsk, v_bgsk, &input.mask));
+        trace.attn_out(self.o_proj.forward(found, input))
     }
 }
 
@@ -120,12 +123,12 @@ impl Layer {
         x_btd: Tensor<3>,
         rope: &Rope,
         input: &Input,
-        cache: Option<&mut Option<KeysValues>>,
+        (cache, trace): (Option<&mut Option<KeysValues>>, &mut Trace),
     ) -> Tensor<3> {
-        let attended = self.self_attn.forward(self.input_layernorm.forward(x_btd.clone()), rope, input, cache);
-        let x_btd = x_btd + attended;
+        let normed = self.input_layernorm.forward(x_btd.clone());
+        let x_btd = x_btd + self.self_attn.forward(normed, rope, input, (cache, &mut *trace));
         let fed = self.mlp.forward(self.post_attention_layernorm.forward(x_btd.clone()), input);
-        x_btd + fed
+        trace.out(x_btd + fed)
     }
 }
 
@@ -158,11 +161,26 @@ impl Stack for Llama {
         &self.embed_tokens
     }
 
-    fn forward(&self, mut x_btd: Tensor<3>, input: &Input, mut cache: Option<&mut Cache>) -> Tensor<3> {
+    fn begin(&self, x_btd: Tensor<3>) -> Tensor<3> {
+        x_btd
+    }
+
+    fn blocks(&self, layers: Range<usize>, mut x_btd: Tensor<3>, input: &Input, pass: Pass<'_>) -> Tensor<3> {
+        let Pass { mut cache, trace } = pass;
         let rope = Rope::new(&input.positions, self.head_dim, self.rope_theta);
-        for (index, layer) in self.layers.iter().enumerate() {
-            x_btd = layer.forward(x_btd, &rope, input, cache.as_mut().map(|cache| cache.layer(index)));
+        for index in layers {
+            trace.layer(index);
+            let kept = cache.as_mut().map(|cache| cache.layer(index));
+            x_btd = self.layers[index].forward(x_btd, &rope, input, (kept, &mut *trace));
         }
+        x_btd
+    }
+
+    fn project(&self, layer: usize, found: Tensor<3>, input: &Input) -> Tensor<3> {
+        self.layers[layer].self_attn.o_proj.forward(found, input)
+    }
+
+    fn end(&self, x_btd: Tensor<3>) -> Tensor<3> {
         self.norm.forward(x_btd)
     }
 }

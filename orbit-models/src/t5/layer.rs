@@ -7,8 +7,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use orbit_core::Input;
 use orbit_core::kernel::{Bias, Mask, Scores, attend_scored, geglu, relu, rms_norm, split_heads};
+use orbit_core::{Input, Trace};
 
 use super::config::{FeedForwardProj, T5Config};
 use crate::cache::{KeysValues, append};
@@ -80,9 +80,21 @@ impl Attention {
         (split(self.k.forward(x_bsd.clone(), input)), split(self.v.forward(x_bsd, input)))
     }
 
-    fn forward(&self, x_btd: Tensor<3>, (k_bhsk, v_bhsk): KeysValues, view: &View, input: &Input) -> Tensor<3> {
+    pub(super) fn project(&self, found: Tensor<3>, input: &Input) -> Tensor<3> {
+        self.o.forward(found, input)
+    }
+
+    fn forward(
+        &self,
+        x_btd: Tensor<3>,
+        (k_bhsk, v_bhsk): KeysValues,
+        view: &View,
+        input: &Input,
+        trace: &mut Trace,
+    ) -> Tensor<3> {
         let q_bhtk = split_heads(self.q.forward(x_btd, input), self.heads, None);
-        self.o.forward(attend_scored(q_bhtk, k_bhsk, v_bhsk, &view.mask, &view.scores), input)
+        let found = trace.heads(attend_scored(q_bhtk, k_bhsk, v_bhsk, &view.mask, &view.scores));
+        trace.attn_out(self.project(found, input))
     }
 }
 
@@ -106,12 +118,12 @@ impl SelfAttention {
         &self,
         x_btd: Tensor<3>,
         view: &View,
-        cache: Option<&mut Option<KeysValues>>,
+        (cache, trace): (Option<&mut Option<KeysValues>>, &mut Trace),
         input: &Input,
     ) -> Tensor<3> {
         let normed = self.layer_norm.forward(x_btd.clone());
         let keys_values = append(cache, self.SelfAttention.keys_values(normed.clone(), input));
-        x_btd + self.SelfAttention.forward(normed, keys_values, view, input)
+        x_btd + self.SelfAttention.forward(normed, keys_values, view, input, trace)
     }
 }
 
@@ -132,7 +144,7 @@ impl CrossAttention {
 
     fn forward(&self, x_btd: Tensor<3>, memory: KeysValues, view: &View, input: &Input) -> Tensor<3> {
         let normed = self.layer_norm.forward(x_btd.clone());
-        x_btd + self.EncDecAttention.forward(normed, memory, view, input)
+        x_btd + self.EncDecAttention.forward(normed, memory, view, input, &mut Trace::default())
     }
 }
 
@@ -206,9 +218,10 @@ impl EncoderBlock {
         Self { layer: (attention, FeedForward::new(source, &format!("{name}.layer.1"), config, device)) }
     }
 
-    pub(super) fn forward(&self, x_btd: Tensor<3>, view: &View, input: &Input) -> Tensor<3> {
+    pub(super) fn forward(&self, x_btd: Tensor<3>, view: &View, input: &Input, trace: &mut Trace) -> Tensor<3> {
         let (attention, feed_forward) = &self.layer;
-        feed_forward.forward(attention.forward(x_btd, view, None, input), input)
+        let x_btd = attention.forward(x_btd, view, (None, &mut *trace), input);
+        trace.out(feed_forward.forward(x_btd, input))
     }
 }
 
@@ -244,7 +257,7 @@ impl DecoderBlock {
         input: &Input,
     ) -> Tensor<3> {
         let (attention, cross, feed_forward) = &self.layer;
-        let x_btd = attention.forward(x_btd, own_view, Some(own), input);
+        let x_btd = attention.forward(x_btd, own_view, (Some(own), &mut Trace::default()), input);
         feed_forward.forward(cross.forward(x_btd, memory, memory_view, input), input)
     }
 }

@@ -27,7 +27,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use orbit_core::hook::ParamKind;
 use orbit_core::kernel::Bias;
-use orbit_core::{Input, Model, pick};
+use orbit_core::{Change, Input, Model, Sites, Trace, pick};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -63,6 +63,9 @@ pub struct EncoderDecoder {
     adapted: bool,
     /// How many adapters its rows choose from.
     bank: usize,
+    /// What is changed in every pass.
+    #[module(skip)]
+    steering: Vec<Change>,
 }
 
 #[derive(Module, Debug)]
@@ -118,7 +121,17 @@ impl EncoderDecoder {
         };
         let lm_head = (!config.tie_word_embeddings)
             .then(|| Linear::new(source, "lm_head", config.vocab_size, config.d_model, device));
-        Self { shared, encoder, decoder, lm_head, new_tokens: None, config, adapted: false, bank: 0 }
+        Self {
+            shared,
+            encoder,
+            decoder,
+            lm_head,
+            new_tokens: None,
+            config,
+            adapted: false,
+            bank: 0,
+            steering: Vec::new(),
+        }
     }
 
     /// A model with fresh weights, as T5 makes them: normal, with standard deviations that keep the variance of what a weight
@@ -170,6 +183,17 @@ impl EncoderDecoder {
         Self { adapted: true, bank, ..change(self) }
     }
 
+    /// What the output projection of an encoder layer makes of what its heads have found.
+    pub(crate) fn project(&self, layer: usize, found: Tensor<3>, input: &Input) -> Tensor<3> {
+        self.encoder.block[layer].layer.0.SelfAttention.project(found, input)
+    }
+
+    /// Makes changes in every pass, before those that the pass is asked for.
+    pub(crate) fn steered(mut self, changes: Vec<Change>) -> Self {
+        self.steering = changes;
+        self
+    }
+
     pub(crate) fn adapted(&self) -> bool {
         self.adapted
     }
@@ -188,12 +212,13 @@ impl EncoderDecoder {
     }
 
     /// What the decoder needs of the prompts.
-    fn remember(&self, prompts: Prompts, input: &Input) -> Memory {
+    fn remember(&self, prompts: Prompts, input: &Input, trace: &mut Trace) -> Memory {
         let Prompts { width, tokens, lengths } = prompts;
+        trace.begin(self.sites(), lengths.len(), width, lengths.iter().map(|length| length.checked_sub(1)));
         let x_bsd = self.embed(&tokens, width);
         let positions = vec![(0..width as i64).collect::<Vec<_>>(); lengths.len()];
         let bias = bias(self.encoder.positions(), &self.buckets(Direction::Both), &positions, &positions);
-        let encoded = self.encoder.forward(x_bsd, &View::new(up_to(&lengths, width, width), bias), input);
+        let encoded = self.encoder.forward(x_bsd, &View::new(up_to(&lengths, width, width), bias), input, trace);
         let layers = self.decoder.block.iter().map(|block| block.memory(encoded.clone(), input)).collect();
         Memory { layers, lengths, width }
     }
@@ -221,9 +246,10 @@ impl Encoder {
         self.block.first().and_then(|block| block.layer.0.SelfAttention.relative_attention_bias.as_ref())
     }
 
-    fn forward(&self, mut x_btd: Tensor<3>, view: &View, input: &Input) -> Tensor<3> {
-        for block in &self.block {
-            x_btd = block.forward(x_btd, view, input);
+    fn forward(&self, mut x_btd: Tensor<3>, view: &View, input: &Input, trace: &mut Trace) -> Tensor<3> {
+        for (index, block) in self.block.iter().enumerate() {
+            trace.layer(index);
+            x_btd = block.forward(x_btd, view, input, trace);
         }
         self.final_layer_norm.forward(x_btd)
     }
@@ -264,12 +290,18 @@ impl Incremental for EncoderDecoder {
     type Cache = Cache;
 
     fn hidden_after(&self, input: &Input, cache: &mut Cache) -> Tensor<3> {
+        self.run(input, cache, &mut Trace::new(Vec::new(), self.steering.clone()))
+    }
+}
+
+impl EncoderDecoder {
+    fn run(&self, input: &Input, cache: &mut Cache, trace: &mut Trace) -> Tensor<3> {
         let (memory, answers) = match cache.memory.take() {
             Some(memory) => (memory, Answers::next(input, cache.width)),
             None => {
                 let prompts = Prompts::of(input);
                 let answers = Answers::first(input, &prompts, self.config.decoder_start_token_id);
-                (self.remember(prompts, input), answers)
+                (self.remember(prompts, input, trace), answers)
             }
         };
         let hidden_btd = self.decode(input, &answers, cache, &memory);
@@ -286,6 +318,16 @@ impl Incremental for EncoderDecoder {
 impl Model for EncoderDecoder {
     fn hidden(&self, input: &Input) -> Tensor<3> {
         self.hidden_after(input, &mut Cache::default())
+    }
+
+    fn traced(&self, input: &Input, trace: &mut Trace) -> Tensor<3> {
+        trace.after(&self.steering);
+        self.run(input, &mut Cache::default(), trace)
+    }
+
+    fn sites(&self) -> Sites {
+        let config = &self.config;
+        Sites { layers: config.num_layers, heads: config.num_heads, head_width: config.d_kv, width: config.d_model }
     }
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {

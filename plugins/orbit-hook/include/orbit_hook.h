@@ -59,6 +59,9 @@
 // The positions whose next token is part of the answer.
 #define ORBIT_POSITIONS_ANSWER 1
 
+// The last token of each prompt.
+#define ORBIT_POSITIONS_PROMPT_END 2
+
 // `Plugin::forward` is to be called.
 #define ORBIT_FORWARD_PHASE 1
 
@@ -101,6 +104,20 @@ typedef struct OrbitAnswer {
   // Copies the bytes.
   void (*give)(void *context, struct OrbitBytes answer);
 } OrbitAnswer;
+
+// A stored vector that is added to an activation.
+typedef struct OrbitEdit {
+  // Where.
+  struct OrbitBytes site;
+  // At which positions: one of the constants above.
+  uint32_t positions;
+  // What the vector is multiplied by.
+  float scale;
+  // The safetensors file that holds it, and its name there.
+  struct OrbitBytes file;
+  // The vector's name in the file.
+  struct OrbitBytes name;
+} OrbitEdit;
 
 // One parameter.
 typedef struct OrbitParam {
@@ -218,7 +235,7 @@ typedef struct OrbitStep {
   double learning_rate;
 } OrbitStep;
 
-// What a forward pass is asked to keep.
+// What a forward pass is asked to keep, and to change.
 typedef struct OrbitPlan {
   // Bytes in this table.
   uint32_t size;
@@ -228,12 +245,18 @@ typedef struct OrbitPlan {
   void *context;
   // Keeps the activation at a site.
   OrbitStatus (*tap)(const struct OrbitPlan *plan, struct OrbitBytes site, const struct OrbitAnswer *error);
+  // Adds a vector to an activation.
+  OrbitStatus (*add)(const struct OrbitPlan *plan,
+                     const struct OrbitEdit *edit,
+                     const struct OrbitAnswer *error);
 } OrbitPlan;
 
 // One forward pass, and the differentiable arithmetic a hook may do on it. Every function takes the table itself first.
 //
 // Values and references are handles. They carry the generation of their pass: one kept from an earlier pass is refused.
-// A site is named by text: `logits`.
+// A site is named by text, with layers and heads counted from 0: `logits`, `layers.L.heads` for what the attention's heads found,
+// `layers.L.heads.H` for one of them, `layers.L.attn_out` for the attention's output, `layers.L.out` for the residual stream
+// behind the layer.
 typedef struct OrbitPass {
   // Bytes in this table.
   uint32_t size;
@@ -243,10 +266,13 @@ typedef struct OrbitPass {
   void *context;
   // The model's logits.
   OrbitStatus (*logits)(const struct OrbitPass *pass, uint64_t *value, const struct OrbitAnswer *error);
-  // A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits.
+  // A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits, with `edit_count`
+  // vectors added.
   OrbitStatus (*reference)(const struct OrbitPass *pass,
                            const struct OrbitBytes *sites_lent,
                            size_t count,
+                           const struct OrbitEdit *edits_lent,
+                           size_t edit_count,
                            uint64_t *reference,
                            const struct OrbitAnswer *error);
   // What the reference pass produced at a site.
@@ -255,7 +281,7 @@ typedef struct OrbitPass {
                     struct OrbitBytes site,
                     uint64_t *value,
                     const struct OrbitAnswer *error);
-  // The rows of `v` at `POSITIONS_ALL` or `POSITIONS_ANSWER`.
+  // The rows of `v` at some positions: one of the constants.
   OrbitStatus (*select)(const struct OrbitPass *pass,
                         uint64_t v,
                         uint32_t positions,
@@ -290,6 +316,13 @@ typedef struct OrbitPass {
                      struct OrbitBytes key,
                      double value,
                      const struct OrbitAnswer *error);
+  // What the model produced at a site that the plan of this step keeps.
+  OrbitStatus (*tapped)(const struct OrbitPass *pass,
+                        struct OrbitBytes site,
+                        uint64_t *value,
+                        const struct OrbitAnswer *error);
+  // How many rows `v` has.
+  OrbitStatus (*rows)(const struct OrbitPass *pass, uint64_t v, size_t *count, const struct OrbitAnswer *error);
 } OrbitPass;
 
 // What a plugin is: `orbit_hook_entry` gives the address of one of these, which stays valid for ever.

@@ -62,6 +62,6 @@ pub mod testing;
 pub use error::{Error, ErrorKind, Result};
 pub use handles::Handles;
 pub use hook::{FISHER, Hook, Phases, SENSITIVITY, Step};
-pub use pass::{ForwardPlan, Pass, Positions, Reference, Site, Value};
+pub use pass::{Edit, ForwardPlan, Pass, Positions, Reference, Site, Value};
 pub use space::{Param, ParamKind, Space, Vector, Whole, check_entries, check_factor};
 pub use state::{Entry, State};

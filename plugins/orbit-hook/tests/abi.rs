@@ -8,8 +8,8 @@ use orbit_hook::abi::table::Plugin;
 use orbit_hook::abi::{Export, ForeignHook, Refused, plugin, table};
 use orbit_hook::testing::{HostPass, HostSpace, ToyRun, check};
 use orbit_hook::{
-    Entry, ErrorKind, FISHER, ForwardPlan, Hook, Param, ParamKind, Pass, Phases, Positions, Result, SENSITIVITY, Site,
-    Space, State, Step, Value, Vector::*,
+    Edit, Entry, ErrorKind, FISHER, ForwardPlan, Hook, Param, ParamKind, Pass, Phases, Positions, Result, SENSITIVITY,
+    Site, Space, State, Step, Value, Vector::*,
 };
 use proptest::prelude::*;
 use schemars::JsonSchema;
@@ -38,11 +38,16 @@ impl Hook for Everything {
         space.copy(Slot(3), Weights)
     }
     fn forward(&mut self, _: &Step, plan: &mut ForwardPlan) -> Result<()> {
-        plan.taps.push(Site::Logits);
+        plan.taps.push(Site::Head(1, 2));
+        plan.edits.push(edit());
         Ok(())
     }
     fn loss(&mut self, step: &Step, pass: &mut dyn Pass) -> Result<()> {
-        let reference = pass.reference(&ForwardPlan { taps: vec![Site::Logits] })?;
+        let reference = pass.reference(&ForwardPlan { taps: vec![Site::Logits], edits: vec![edit(); 2] })?;
+        let here = pass.tapped(Site::Head(1, 2))?;
+        let here = pass.select(here, Positions::PromptEnd)?;
+        let rows = pass.rows(here)?;
+        pass.log("rows", rows as f64);
         let (logits, original) = (pass.logits()?, pass.of(reference, Site::Logits)?);
         let all = (pass.select(logits, Positions::All)?, pass.select(original, Positions::All)?);
         let answer = (pass.select(logits, Positions::Answer)?, pass.select(original, Positions::Answer)?);
@@ -92,6 +97,11 @@ impl Hook for Everything {
         self.sum = state.number("sum")?;
         Ok(())
     }
+}
+
+fn edit() -> Edit {
+    let (file, name) = ("vector.safetensors".into(), "vector".into());
+    Edit { site: Site::AttnOut(9), at: Positions::PromptEnd, file, name, scale: 0.25 }
 }
 
 static EVERYTHING: Plugin = plugin::<Everything>("everything", "1.2.3");

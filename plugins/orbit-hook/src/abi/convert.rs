@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::table::{self, Answer, Bytes, Status};
-use crate::{Error, ErrorKind, Positions, Result, Site, Step, Vector, Whole};
+use crate::{Edit, Error, ErrorKind, Positions, Result, Site, Step, Vector, Whole};
 
 impl Bytes {
     /// Bytes lent for as long as `bytes` lives; the table cannot say so, its rules do.
@@ -175,6 +175,7 @@ pub(super) fn positions(at: Positions) -> u32 {
     match at {
         Positions::All => table::POSITIONS_ALL,
         Positions::Answer => table::POSITIONS_ANSWER,
+        Positions::PromptEnd => table::POSITIONS_PROMPT_END,
     }
 }
 
@@ -182,6 +183,7 @@ pub(super) fn positions_of(at: u32) -> Result<Positions> {
     match at {
         table::POSITIONS_ALL => Ok(Positions::All),
         table::POSITIONS_ANSWER => Ok(Positions::Answer),
+        table::POSITIONS_PROMPT_END => Ok(Positions::PromptEnd),
         _ => Err(Error::new(ErrorKind::Unknown, format!("there are no positions {at}"))),
     }
 }
@@ -193,4 +195,23 @@ pub(super) fn positions_of(at: u32) -> Result<Positions> {
 pub(super) unsafe fn site(name: Bytes) -> Result<Site> {
     // SAFETY: passed on to the caller.
     unsafe { name.text("the name of a site") }?.parse()
+}
+
+/// An edit as it crosses, with its site's name; both are lent.
+#[cfg(feature = "export")]
+pub(super) fn lend_edit(edit: &Edit, site: &str) -> table::Edit {
+    let lend = |text: &str| Bytes::lend(text.as_bytes());
+    let (positions, scale) = (positions(edit.at), edit.scale);
+    table::Edit { site: lend(site), positions, scale, file: lend(&edit.file), name: lend(&edit.name) }
+}
+
+/// The edit that the other side lends.
+///
+/// # Safety
+/// As [`Bytes::borrow`], for its texts.
+pub(super) unsafe fn edit(lent: &table::Edit) -> Result<Edit> {
+    // SAFETY: passed on to the caller.
+    let (site, file, name) = unsafe { (site(lent.site)?, lent.file.text("a file's path")?, lent.name.text("a name")?) };
+    let at = positions_of(lent.positions)?;
+    Ok(Edit { site, at, file: file.to_owned(), name: name.to_owned(), scale: lent.scale })
 }

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::convert::{ask, positions};
+use super::convert::{ask, lend_edit, positions};
 use super::table::{self, Bytes};
 use crate::{ForwardPlan, Param, ParamKind, Pass, Positions, Reference, Result, Site, Space, Value, Vector};
 
@@ -182,10 +182,29 @@ impl Pass for GuestPass<'_> {
     fn reference(&mut self, plan: &ForwardPlan) -> Result<Reference> {
         let names: Vec<String> = plan.taps.iter().map(Site::to_string).collect();
         let sites: Vec<Bytes> = names.iter().map(|name| Bytes::lend(name.as_bytes())).collect();
-        let (first, count) = (sites.as_ptr(), sites.len());
-        // SAFETY: as in `logits`; the names live until the call has returned.
-        let value = self.value(|pass, out, error| unsafe { (pass.reference)(pass, first, count, out, error) })?;
+        let edited: Vec<String> = plan.edits.iter().map(|edit| edit.site.to_string()).collect();
+        let edits: Vec<table::Edit> =
+            plan.edits.iter().zip(&edited).map(|(edit, site)| lend_edit(edit, site)).collect();
+        let (first, count, first_edit, edit_count) = (sites.as_ptr(), sites.len(), edits.as_ptr(), edits.len());
+        // SAFETY: as in `logits`; names and edits live until the call has returned.
+        let value = self.value(|pass, out, error| unsafe {
+            (pass.reference)(pass, first, count, first_edit, edit_count, out, error)
+        })?;
         Ok(Reference(value.0))
+    }
+
+    fn tapped(&mut self, site: Site) -> Result<Value> {
+        let name = site.to_string();
+        let name = Bytes::lend(name.as_bytes());
+        // SAFETY: as in `logits`.
+        self.value(|pass, out, error| unsafe { (pass.tapped)(pass, name, out, error) })
+    }
+
+    fn rows(&mut self, v: Value) -> Result<usize> {
+        let mut count = 0;
+        // SAFETY: as in `logits`.
+        ask(|error| unsafe { (self.0.rows)(self.0, v.0, &mut count, error) })?;
+        Ok(count)
     }
 
     fn of(&mut self, reference: Reference, site: Site) -> Result<Value> {
@@ -234,6 +253,11 @@ pub(super) fn tell(plan: &ForwardPlan, table: &table::Plan) -> Result<()> {
         let name = site.to_string();
         // SAFETY: the host's function on the host's table; the name is lent for the call.
         ask(|error| unsafe { (table.tap)(table, Bytes::lend(name.as_bytes()), error) })?;
+    }
+    for edit in &plan.edits {
+        let site = edit.site.to_string();
+        // SAFETY: as above; the edit is lent for the call.
+        ask(|error| unsafe { (table.add)(table, &lend_edit(edit, &site), error) })?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::convert::{panic_message, positions_of, report, site};
+use super::convert::{edit, panic_message, positions_of, report, site};
 use super::table::{self, Answer, Bytes, Status, VERSION};
 use crate::{Error, ErrorKind, ForwardPlan, Param, ParamKind, Pass, Reference, Result, Space, Value, Vector};
 
@@ -58,8 +58,10 @@ impl Tables {
                 scalar,
                 add_loss,
                 log: log_in_pass,
+                tapped,
+                rows,
             },
-            plan: table::Plan { size: size_of::<table::Plan>() as u32, version: VERSION, context, tap },
+            plan: table::Plan { size: size_of::<table::Plan>() as u32, version: VERSION, context, tap, add },
         })
     }
 
@@ -315,15 +317,34 @@ unsafe extern "C" fn reference(
     table: *const table::Pass,
     sites_lent: *const Bytes,
     count: usize,
+    edits_lent: *const table::Edit,
+    edit_count: usize,
     reference: *mut u64,
     error: *const Answer,
 ) -> Status {
-    // SAFETY: see above; the plugin lends `count` names.
+    // SAFETY: see above; the plugin lends `count` names and `edit_count` edits.
     unsafe {
         in_pass(table, error, |pass| {
             let names = if count == 0 { &[] } else { std::slice::from_raw_parts(sites_lent, count) };
+            let edits = if edit_count == 0 { &[] } else { std::slice::from_raw_parts(edits_lent, edit_count) };
             let taps = names.iter().map(|name| site(*name)).collect::<Result<_>>()?;
-            *reference = pass.reference(&ForwardPlan { taps })?.0;
+            let edits = edits.iter().map(|lent| edit(lent)).collect::<Result<_>>()?;
+            *reference = pass.reference(&ForwardPlan { taps, edits })?.0;
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn tapped(table: *const table::Pass, name: Bytes, value: *mut u64, error: *const Answer) -> Status {
+    // SAFETY: see above.
+    unsafe { value_in_pass(table, value, error, |pass| pass.tapped(site(name)?)) }
+}
+
+unsafe extern "C" fn rows(table: *const table::Pass, v: u64, count: *mut usize, error: *const Answer) -> Status {
+    // SAFETY: see above.
+    unsafe {
+        in_pass(table, error, |pass| {
+            *count = pass.rows(Value(v))?;
             Ok(())
         })
     }
@@ -404,6 +425,16 @@ unsafe extern "C" fn tap(table: *const table::Plan, name: Bytes, error: *const A
     unsafe {
         answer(error, || {
             running::<ForwardPlan>((*table).context)?.taps.push(site(name)?);
+            Ok(())
+        })
+    }
+}
+
+unsafe extern "C" fn add(table: *const table::Plan, lent: *const table::Edit, error: *const Answer) -> Status {
+    // SAFETY: see above; the context of a plan table is a `ForwardPlan`, and the plugin lends the edit.
+    unsafe {
+        answer(error, || {
+            running::<ForwardPlan>((*table).context)?.edits.push(edit(&*lent)?);
             Ok(())
         })
     }

@@ -17,10 +17,10 @@
 use std::ffi::c_void;
 
 /// The version of this interface that this file describes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The oldest version that a host of this version still reads.
-pub const OLDEST_VERSION: u32 = 1;
+pub const OLDEST_VERSION: u32 = 2;
 
 /// How a call went; one of the constants that follow.
 pub type Status = u32;
@@ -197,11 +197,31 @@ pub struct Space {
 pub const POSITIONS_ALL: u32 = 0;
 /// The positions whose next token is part of the answer.
 pub const POSITIONS_ANSWER: u32 = 1;
+/// The last token of each prompt.
+pub const POSITIONS_PROMPT_END: u32 = 2;
+
+/// A stored vector that is added to an activation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Edit {
+    /// Where.
+    pub site: Bytes,
+    /// At which positions: one of the constants above.
+    pub positions: u32,
+    /// What the vector is multiplied by.
+    pub scale: f32,
+    /// The safetensors file that holds it, and its name there.
+    pub file: Bytes,
+    /// The vector's name in the file.
+    pub name: Bytes,
+}
 
 /// One forward pass, and the differentiable arithmetic a hook may do on it. Every function takes the table itself first.
 ///
 /// Values and references are handles. They carry the generation of their pass: one kept from an earlier pass is refused.
-/// A site is named by text: `logits`.
+/// A site is named by text, with layers and heads counted from 0: `logits`, `layers.L.heads` for what the attention's heads found,
+/// `layers.L.heads.H` for one of them, `layers.L.attn_out` for the attention's output, `layers.L.out` for the residual stream
+/// behind the layer.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Pass {
@@ -213,11 +233,14 @@ pub struct Pass {
     pub context: *mut c_void,
     /// The model's logits.
     pub logits: unsafe extern "C" fn(pass: *const Pass, value: *mut u64, error: *const Answer) -> Status,
-    /// A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits.
+    /// A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits, with `edit_count`
+    /// vectors added.
     pub reference: unsafe extern "C" fn(
         pass: *const Pass,
         sites_lent: *const Bytes,
         count: usize,
+        edits_lent: *const Edit,
+        edit_count: usize,
         reference: *mut u64,
         error: *const Answer,
     ) -> Status,
@@ -229,7 +252,7 @@ pub struct Pass {
         value: *mut u64,
         error: *const Answer,
     ) -> Status,
-    /// The rows of `v` at `POSITIONS_ALL` or `POSITIONS_ANSWER`.
+    /// The rows of `v` at some positions: one of the constants.
     pub select: unsafe extern "C" fn(
         pass: *const Pass,
         v: u64,
@@ -255,9 +278,13 @@ pub struct Pass {
         unsafe extern "C" fn(pass: *const Pass, name: Bytes, weight: f64, term: u64, error: *const Answer) -> Status,
     /// Reports a number under the hook's name in this step's line of the metrics.
     pub log: unsafe extern "C" fn(pass: *const Pass, key: Bytes, value: f64, error: *const Answer) -> Status,
+    /// What the model produced at a site that the plan of this step keeps.
+    pub tapped: unsafe extern "C" fn(pass: *const Pass, site: Bytes, value: *mut u64, error: *const Answer) -> Status,
+    /// How many rows `v` has.
+    pub rows: unsafe extern "C" fn(pass: *const Pass, v: u64, count: *mut usize, error: *const Answer) -> Status,
 }
 
-/// What a forward pass is asked to keep.
+/// What a forward pass is asked to keep, and to change.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Plan {
@@ -269,6 +296,8 @@ pub struct Plan {
     pub context: *mut c_void,
     /// Keeps the activation at a site.
     pub tap: unsafe extern "C" fn(plan: *const Plan, site: Bytes, error: *const Answer) -> Status,
+    /// Adds a vector to an activation.
+    pub add: unsafe extern "C" fn(plan: *const Plan, edit: *const Edit, error: *const Answer) -> Status,
 }
 
 /// `Plugin::forward` is to be called.

@@ -1,9 +1,14 @@
-use crate::{Error, ErrorKind, ForwardPlan, Handles, Pass, Positions, Reference, Result, Site, Value, check_factor};
+use std::collections::BTreeMap;
+
+use crate::{
+    Edit, Error, ErrorKind, ForwardPlan, Handles, Pass, Positions, Reference, Result, Site, Value, check_factor,
+};
 
 /// Rows of numbers: positions by vocabulary, or a single number.
 type Rows = Vec<Vec<f64>>;
 
-/// A [`Pass`] over logits that are given, in double precision.
+/// A [`Pass`] over logits that are given, in double precision. Its model is the identity: what is at a site is the logits, and an
+/// edit, wherever it is, is added to them.
 ///
 /// It tells what a hook adds to the loss; it does not differentiate.
 ///
@@ -27,7 +32,8 @@ pub struct HostPass {
     reference: Rows,
     answer: Vec<bool>,
     values: Handles<Rows>,
-    references: Handles<()>,
+    references: Handles<Rows>,
+    directions: BTreeMap<(String, String), Vec<f64>>,
     terms: Vec<Term>,
     logged: Vec<(String, f64)>,
 }
@@ -53,8 +59,42 @@ impl HostPass {
             answer,
             values: Handles::new(),
             references: Handles::new(),
+            directions: BTreeMap::new(),
             terms: Vec::new(),
             logged: Vec::new(),
+        }
+    }
+
+    /// With a stored vector, by its file and name. One that was not given is all ones.
+    #[must_use]
+    pub fn with_direction(mut self, file: &str, name: &str, vector: Vec<f64>) -> Self {
+        self.directions.insert((file.to_owned(), name.to_owned()), vector);
+        self
+    }
+
+    /// The rows with a stored vector added to some of them.
+    fn edited(&self, rows: Rows, edit: &Edit) -> Result<Rows> {
+        let width = rows.first().map_or(0, Vec::len);
+        let given = self.directions.get(&(edit.file.clone(), edit.name.clone()));
+        let vector = given.cloned().unwrap_or_else(|| vec![1.0; width]);
+        if vector.len() != width {
+            let message = format!("a vector of {} for a site of {width}", vector.len());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let add = |(row, mut entries): (usize, Vec<f64>)| {
+            if self.is_at(row, edit.at) {
+                entries.iter_mut().zip(&vector).for_each(|(x, v)| *x += f64::from(edit.scale) * v);
+            }
+            entries
+        };
+        Ok(rows.into_iter().enumerate().map(add).collect())
+    }
+
+    fn is_at(&self, row: usize, at: Positions) -> bool {
+        match at {
+            Positions::All => true,
+            Positions::Answer => self.answer[row],
+            Positions::PromptEnd => self.answer[row] && (row == 0 || !self.answer[row - 1]),
         }
     }
 
@@ -72,13 +112,13 @@ impl HostPass {
         Value(self.values.hold(rows))
     }
 
-    fn rows(&self, v: Value) -> Result<&Rows> {
+    fn held(&self, v: Value) -> Result<&Rows> {
         self.values.get(v.0)
     }
 
     /// The rows of two values, which must have the same extents.
     fn pair(&self, a: Value, b: Value) -> Result<impl Iterator<Item = (&[f64], &[f64])>> {
-        let (a, b) = (self.rows(a)?, self.rows(b)?);
+        let (a, b) = (self.held(a)?, self.held(b)?);
         if !a.iter().map(Vec::len).eq(b.iter().map(Vec::len)) {
             return Err(Error::new(ErrorKind::Unsupported, "the two values have different extents"));
         }
@@ -95,26 +135,33 @@ impl Pass for HostPass {
         Ok(self.keep(self.student.clone()))
     }
 
-    fn reference(&mut self, _: &ForwardPlan) -> Result<Reference> {
-        Ok(Reference(self.references.hold(())))
+    fn tapped(&mut self, _: Site) -> Result<Value> {
+        self.logits()
     }
 
-    fn of(&mut self, reference: Reference, site: Site) -> Result<Value> {
-        self.references.get(reference.0)?;
-        match site {
-            Site::Logits => Ok(self.keep(self.reference.clone())),
-        }
+    fn reference(&mut self, plan: &ForwardPlan) -> Result<Reference> {
+        let rows = plan.edits.iter().try_fold(self.reference.clone(), |rows, edit| self.edited(rows, edit))?;
+        Ok(Reference(self.references.hold(rows)))
+    }
+
+    fn of(&mut self, reference: Reference, _: Site) -> Result<Value> {
+        let rows = self.references.get(reference.0)?.clone();
+        Ok(self.keep(rows))
     }
 
     fn select(&mut self, v: Value, at: Positions) -> Result<Value> {
-        let rows = self.rows(v)?;
+        let rows = self.held(v)?;
         if rows.len() != self.answer.len() {
             let message = format!("a value of {} rows has no positions to select from", rows.len());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let chosen = rows.iter().zip(&self.answer).filter(|(_, answer)| at == Positions::All || **answer);
-        let chosen = chosen.map(|(row, _)| row.clone()).collect();
+        let chosen = rows.iter().enumerate().filter(|(row, _)| self.is_at(*row, at));
+        let chosen = chosen.map(|(_, entries)| entries.clone()).collect();
         Ok(self.keep(chosen))
+    }
+
+    fn rows(&mut self, v: Value) -> Result<usize> {
+        Ok(self.held(v)?.len())
     }
 
     fn kl(&mut self, p: Value, q: Value, temperature: f32) -> Result<Value> {
@@ -131,7 +178,7 @@ impl Pass for HostPass {
     }
 
     fn scalar(&mut self, v: Value) -> Result<f64> {
-        match self.rows(v)?.as_slice() {
+        match self.held(v)?.as_slice() {
             [row] if row.len() == 1 => Ok(row[0]),
             _ => Err(Error::new(ErrorKind::Unsupported, "the value has more or less than one entry")),
         }

@@ -1,0 +1,47 @@
+//! Stored activation vectors that hooks name by file and name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use orbit_hook::{Edit, Error, ErrorKind, ForwardPlan, Result};
+
+use crate::checkpoint::read_tensors;
+use crate::trace::{At, Change, Sites, Trace};
+
+/// Vectors by file and name, each read once.
+#[derive(Default)]
+pub(crate) struct Directions(BTreeMap<(String, String), Tensor<1>>);
+
+impl Directions {
+    /// A trace that does what a plan says, checked against the model's sites.
+    pub(crate) fn trace(&mut self, plan: &ForwardPlan, sites: &Sites, device: &Device) -> Result<Trace> {
+        let changes = plan.edits.iter().map(|edit| self.change(edit, device)).collect::<Result<_>>()?;
+        let trace = Trace::new(plan.taps.clone(), changes);
+        trace.check(sites).map_err(|e| Error::new(ErrorKind::Unknown, e.to_string()))?;
+        Ok(trace)
+    }
+
+    fn change(&mut self, edit: &Edit, device: &Device) -> Result<Change> {
+        let key = (edit.file.clone(), edit.name.clone());
+        let vector = match self.0.get(&key) {
+            Some(vector) => vector.clone(),
+            None => {
+                let vector = read(edit, device)?;
+                self.0.insert(key, vector.clone());
+                vector
+            }
+        };
+        Ok(Change { site: edit.site, at: At::Positions(edit.at), keep: 1.0, vector: vector.mul_scalar(edit.scale) })
+    }
+}
+
+fn read(Edit { file, name, .. }: &Edit, device: &Device) -> Result<Tensor<1>> {
+    let unknown = |message: String| Error::new(ErrorKind::Unknown, message);
+    let mut vectors = read_tensors(Path::new(file)).map_err(|e| unknown(e.to_string()))?;
+    let names = || vectors.keys().cloned().collect::<Vec<_>>().join(", ");
+    let missing = format!("{file} has no vector \"{name}\", it has {}", names());
+    let entries = vectors.remove(name).ok_or_else(|| unknown(missing))?;
+    let length = entries.len();
+    Ok(Tensor::from_data(TensorData::new(entries, [length]), device))
+}

@@ -1,0 +1,173 @@
+//! An instruction vector, and the file that holds it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use orbit_core::hook::Site;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::{Effect, HeadMeans};
+use crate::{Error, LanguageModel, Result, atomic};
+
+/// The vector's name in its file. What a layer's heads contribute of it is under the name of the site, `layers.L.attn_out`.
+const VECTOR: &str = "vector";
+const EFFECTS: &str = "effects";
+/// The key of [`About`] in the file's metadata.
+const ABOUT: &str = "orbit";
+const FORMAT: u32 = 1;
+
+/// What a few heads add to the residual stream where a prompt shows a skill.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstructionVector {
+    /// Where it is from.
+    pub about: About,
+    /// Σ over the chosen heads.
+    pub vector: Vec<f32>,
+    /// The same sum for the heads of each layer: the distributed form, in which each is added in its own layer.
+    pub layers: BTreeMap<usize, Vec<f32>>,
+    /// The effect of every head, `[layers][heads]`.
+    pub effects: Vec<Vec<f64>>,
+}
+
+/// Where a vector is from: the metadata of its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Of the file.
+    pub format: u32,
+    /// The task's name.
+    pub task: String,
+    /// The digest of the model's weights.
+    pub model: String,
+    /// What heads were chosen by.
+    pub effect: Effect,
+    /// The digest of the prompts, and how many the means and the effects are over.
+    pub prompts: String,
+    /// Prompts that the means are over.
+    pub averaged: usize,
+    /// Prompts that the effects are over.
+    pub patched: usize,
+    /// The chosen heads, the largest effect first.
+    pub heads: Vec<ChosenHead>,
+}
+
+/// A head that is part of a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChosenHead {
+    /// From 0.
+    pub layer: usize,
+    /// From 0.
+    pub head: usize,
+    /// Its effect, signed.
+    pub effect: f64,
+}
+
+/// The `count` heads of largest effect, the largest first. Effects are signed: a head that speaks against the answer is not chosen
+/// before one that does nothing.
+pub fn strongest(effects: &[Vec<f64>], count: usize) -> Vec<ChosenHead> {
+    let heads = effects.iter().enumerate().flat_map(|(layer, heads)| {
+        heads.iter().enumerate().map(move |(head, &effect)| ChosenHead { layer, head, effect })
+    });
+    let mut heads: Vec<ChosenHead> = heads.collect();
+    heads.sort_by(|a, b| b.effect.total_cmp(&a.effect));
+    heads.truncate(count);
+    heads
+}
+
+impl InstructionVector {
+    /// The vector of some heads of a model.
+    ///
+    /// # Errors
+    /// Without heads, or for one that the means do not have.
+    pub fn of(model: &LanguageModel, means: &HeadMeans, effects: Vec<Vec<f64>>, about: About) -> Result<Self> {
+        if about.heads.is_empty() {
+            return Err(Error::vector("no head is chosen: a vector is the sum of what one or more contribute"));
+        }
+        let mut found: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+        for ChosenHead { layer, head, .. } in &about.heads {
+            let Some(mean) = means.layers.get(*layer).filter(|mean| mean.len() >= (head + 1) * means.head_width) else {
+                return Err(Error::vector(format!("the model has no {}", Site::Head(*layer, *head))));
+            };
+            let into = found.entry(*layer).or_insert_with(|| vec![0.0; mean.len()]);
+            let part = head * means.head_width..(head + 1) * means.head_width;
+            into[part.clone()].copy_from_slice(&mean[part]);
+        }
+        let layers: BTreeMap<usize, Vec<f32>> =
+            found.into_iter().map(|(layer, found)| (layer, model.contribution(layer, found))).collect();
+        let width = layers.values().next().map_or(0, Vec::len);
+        let vector = (0..width).map(|at| layers.values().map(|layer| layer[at]).sum()).collect();
+        Ok(Self { about, vector, layers, effects })
+    }
+
+    /// Writes the file beside its place, syncs and renames it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = |entries: &[f32]| entries.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let effects: Vec<f32> = self.effects.iter().flatten().map(|&effect| effect as f32).collect();
+        let shape = vec![self.effects.len(), self.effects.first().map_or(0, Vec::len)];
+        let layers =
+            self.layers.iter().map(|(&layer, part)| (Site::AttnOut(layer).to_string(), vec![part.len()], bytes(part)));
+        let whole = (VECTOR.to_owned(), vec![self.vector.len()], bytes(&self.vector));
+        let tensors: Vec<_> = layers.chain([whole, (EFFECTS.to_owned(), shape, bytes(&effects))]).collect();
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| Error::safetensors(path, e))?))
+        });
+        let about = serde_json::to_string(&self.about).map_err(|e| Error::json(path, e))?;
+        let metadata = HashMap::from([(ABOUT.to_owned(), about)]);
+        let views: Vec<_> = views.collect::<Result<_>>()?;
+        let file = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::safetensors(path, e))?;
+        atomic::write_file(path, &file)
+    }
+
+    /// Reads what [`InstructionVector::save`] wrote.
+    ///
+    /// # Errors
+    /// When the file is not there, or not one of an instruction vector.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = atomic::read(path)?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| Error::safetensors(path, e))?;
+        let about = metadata.metadata().as_ref().and_then(|about| about.get(ABOUT));
+        let not_one = || Error::vector(format!("{}: it is no file of `orbit iv extract`", path.display()));
+        let about: About = serde_json::from_str(about.ok_or_else(not_one)?).map_err(|e| Error::json(path, e))?;
+        if about.format > FORMAT {
+            let message =
+                format!("{}: its format is {}, this build reads up to {FORMAT}", path.display(), about.format);
+            return Err(Error::vector(message));
+        }
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::safetensors(path, e))?;
+        let entries = |name: &str| {
+            let view = file.tensor(name).map_err(|e| Error::safetensors(path, e))?;
+            let (entries, _) = view.data().as_chunks::<4>();
+            Ok((view.shape().to_vec(), entries.iter().map(|x| f32::from_le_bytes(*x)).collect::<Vec<f32>>()))
+        };
+        let (shape, effects) = entries(EFFECTS)?;
+        let heads = shape.last().copied().unwrap_or(1).max(1);
+        let layers: std::collections::BTreeSet<usize> = about.heads.iter().map(|head| head.layer).collect();
+        let layer = |layer: usize| Ok((layer, entries(&Site::AttnOut(layer).to_string())?.1));
+        Ok(Self {
+            vector: entries(VECTOR)?.1,
+            layers: layers.into_iter().map(layer).collect::<Result<_>>()?,
+            effects: effects.chunks(heads).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect(),
+            about,
+        })
+    }
+
+    /// Checks that it is of a model with these weights.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self, digest: &str) -> Result<()> {
+        if self.about.model == digest {
+            return Ok(());
+        }
+        let short = |digest: &str| digest.chars().take(12).collect::<String>();
+        let (theirs, ours) = (short(&self.about.model), short(digest));
+        Err(Error::vector(format!(
+            "the vector is of the weights {theirs}, and the model's are {ours}: extract it anew"
+        )))
+    }
+}

@@ -1,0 +1,78 @@
+//! What heads find at the end of a prompt.
+
+use burn::tensor::Tensor;
+use orbit_core::hook::Site;
+use orbit_core::{Error, Model, Result, Sites, Trace, check_tokens, pick};
+
+use super::Prompt;
+use crate::generate::prompt_rows;
+
+/// ā(l, h) for every head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadMeans {
+    /// `[layers][heads · head width]`.
+    pub layers: Vec<Vec<f32>>,
+    /// Entries of a head.
+    pub head_width: usize,
+}
+
+impl HeadMeans {
+    /// ā(l, h).
+    pub fn head(&self, layer: usize, head: usize) -> &[f32] {
+        &self.layers[layer][head * self.head_width..][..self.head_width]
+    }
+}
+
+/// The mean over prompts of what each head has found at the last token, before the output projection. A forward pass over the
+/// prompts, `batch` rows at a time; sums are in f64.
+///
+/// # Errors
+/// Without prompts, for an empty one, or a model whose heads cannot be seen.
+pub fn head_means(model: &impl Model, prompts: &[Prompt], batch: usize) -> Result<HeadMeans> {
+    let sites = check(model, prompts)?;
+    let mut sums = vec![vec![0.0_f64; sites.heads * sites.head_width]; sites.layers];
+    let mut order: Vec<&Prompt> = prompts.iter().collect();
+    order.sort_by_key(|prompt| prompt.tokens.len());
+    for batch in order.chunks(batch.max(1)) {
+        let rows: Vec<&[u32]> = batch.iter().map(|prompt| prompt.tokens.as_slice()).collect();
+        let mut trace = Trace::new((0..sites.layers).map(Site::Heads).collect(), Vec::new());
+        model.traced(&prompt_rows(&rows), &mut trace);
+        for (layer, sums) in sums.iter_mut().enumerate() {
+            let found = at_ends(&trace, Site::Heads(layer))?;
+            for row in found.chunks_exact(sums.len()) {
+                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+            }
+        }
+    }
+    let mean = |sum: f64| (sum / prompts.len() as f64) as f32;
+    let layers = sums.into_iter().map(|sums| sums.into_iter().map(mean).collect()).collect();
+    Ok(HeadMeans { layers, head_width: sites.head_width })
+}
+
+/// The activation at the end of every prompt, row by row.
+fn at_ends(trace: &Trace, site: Site) -> Result<Vec<f32>> {
+    let kept: Tensor<3> =
+        trace.kept(site).ok_or_else(|| Error::Input(format!("the model does not show what is at {site}")))?;
+    let [rows, width, entries] = kept.dims();
+    let found = pick(kept.reshape([rows * width, entries]), &trace.ends());
+    Ok(found.into_data().convert::<f32>().try_into_vec().unwrap_or_default())
+}
+
+/// Whether prompts and model can be used; the model's sites.
+pub(super) fn check(model: &impl Model, prompts: &[Prompt]) -> Result<Sites> {
+    let sites = model.sites();
+    if sites.layers == 0 {
+        return Err(Error::Input("the model does not show its heads".into()));
+    }
+    if prompts.is_empty() {
+        return Err(Error::Input("there is no prompt to look at".into()));
+    }
+    for (at, prompt) in prompts.iter().enumerate() {
+        if prompt.tokens.len() < 2 || prompt.answer.is_empty() {
+            return Err(Error::Input(format!("prompt {at} has fewer than two tokens, or its answer has none")));
+        }
+        check_tokens(&prompt.tokens, model.vocabulary())?;
+        check_tokens(&prompt.answer, model.vocabulary())?;
+    }
+    Ok(sites)
+}
