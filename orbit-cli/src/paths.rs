@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use directories::ProjectDirs;
+use orbit_regularizers::HookEntry;
 
 use crate::config::{RunFile, SequenceFile, StudyFile};
 use crate::usage::Usage;
@@ -56,6 +57,7 @@ impl DataDir {
 /// [`Usage`], for the first that is missing.
 pub(crate) fn resolve(run: RunFile, data: &DataDir) -> Result<RunFile> {
     let mut run = resolve_data(run, data)?;
+    resolve_hooks(&mut run.hooks, &data.beside)?;
     run.model.path = model(&run.model.path, &data.beside)?;
     Ok(run)
 }
@@ -68,8 +70,17 @@ pub(crate) fn resolve_sequence(mut run: SequenceFile, data: &DataDir) -> Result<
     for path in run.data_paths() {
         *path = data.file(path)?;
     }
+    resolve_hooks(&mut run.hooks, &data.beside)?;
     run.model.path = model(&run.model.path, &data.beside)?;
     Ok(run)
+}
+
+/// Makes the paths of files that hooks read absolute; they are relative to the run file's folder.
+fn resolve_hooks(hooks: &mut [HookEntry], beside: &Path) -> Result<()> {
+    for file in hooks.iter_mut().flat_map(|entry| entry.r#use.files()) {
+        *file = std::path::absolute(beside.join(&*file))?.to_string_lossy().into_owned();
+    }
+    Ok(())
 }
 
 /// As [`resolve`], for a study and all its models.
@@ -80,6 +91,7 @@ pub(crate) fn resolve_study(mut study: StudyFile, data: &DataDir) -> Result<Stud
     for path in study.data_paths() {
         *path = data.file(path)?;
     }
+    resolve_hooks(&mut study.hooks, &data.beside)?;
     for studied in &mut study.models {
         studied.path = model(&studied.path, &data.beside)?;
     }

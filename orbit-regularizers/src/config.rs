@@ -4,7 +4,9 @@ use orbit_hook::{Hook, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Ball, Decay, Ema, Ewc, Freeze, Half, Interpolate, Kl, L2Sp, Lwf, Mas, OLora, Orbit, Si, Soup};
+use crate::{
+    Ball, Decay, Ema, Ewc, Freeze, Half, InstructionVector, Interpolate, Kl, L2Sp, Lwf, Mas, OLora, Orbit, Si, Soup,
+};
 
 /// One entry of the list of hooks. The list's order is the order in which hooks act, in every phase.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -55,6 +57,8 @@ pub enum Use {
     Si(Si),
     /// Keeps each stage's adapter orthogonal to the earlier ones.
     OLora(OLora),
+    /// Keeps the heads that carry a skill, and the output near what they say.
+    InstructionVector(InstructionVector),
     /// Holds the bottom layers after the first stage.
     Freeze(Freeze),
     /// Holds half of the matrices, drawn anew in each stage.
@@ -65,6 +69,16 @@ pub enum Use {
 }
 
 impl Use {
+    /// The files that it reads, as its options name them; a plugin's are in its own config.
+    pub fn files(&mut self) -> impl Iterator<Item = &mut String> {
+        let (one, many) = match self {
+            Self::Ewc(ewc) => (ewc.importance.as_mut(), [].as_mut_slice()),
+            Self::InstructionVector(guidance) => (None, guidance.vectors.as_mut_slice()),
+            _ => (None, [].as_mut_slice()),
+        };
+        one.into_iter().chain(many)
+    }
+
     /// The hook, with nothing done yet. Its options are checked when it is attached.
     ///
     /// # Errors
@@ -84,6 +98,7 @@ impl Use {
             Self::Mas(mas) => Box::new(mas.clone()),
             Self::Si(si) => Box::new(si.clone()),
             Self::OLora(o_lora) => Box::new(o_lora.clone()),
+            Self::InstructionVector(guidance) => Box::new(guidance.clone()),
             Self::Freeze(freeze) => Box::new(freeze.clone()),
             Self::Half(half) => Box::new(half.clone()),
             #[cfg(feature = "plugin")]

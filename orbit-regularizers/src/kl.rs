@@ -35,6 +35,15 @@ pub enum At {
     All,
 }
 
+impl At {
+    pub(crate) fn positions(self) -> Positions {
+        match self {
+            Self::Answer => Positions::Answer,
+            Self::All => Positions::All,
+        }
+    }
+}
+
 fn default_temperature() -> f64 {
     1.0
 }
@@ -61,10 +70,7 @@ impl Hook for Kl {
     }
 
     fn loss(&mut self, _: &Step, pass: &mut dyn Pass) -> Result<()> {
-        let at = match self.at {
-            At::Answer => Positions::Answer,
-            At::All => Positions::All,
-        };
+        let at = self.at.positions();
         let logits = pass.logits()?;
         let logits = pass.select(logits, at)?;
         let reference = pass.reference(&ForwardPlan::default())?;

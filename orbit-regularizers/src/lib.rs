@@ -11,6 +11,7 @@
 //! | [`Decay`] | pulls towards zero | weights | arXiv 1711.05101 |
 //! | [`Kl`] | keeps the output distribution near the original's | loss | arXiv 1606.09282 |
 //! | [`Lwf`] | the same over all positions, softened | loss | arXiv 1606.09282 |
+//! | [`InstructionVector`] | keeps the heads that carry a skill, and the output near what they say | forward, loss | arXiv 2502.11019, 2406.12227 |
 //! | [`Ewc`] | pulls towards the last stage's weights, by Fisher information | gradients, finish | arXiv 1612.00796, 1805.06370 |
 //! | [`Mas`] | the same, by the sensitivity of the outputs | gradients, finish | arXiv 1711.09601 |
 //! | [`Si`] | the same, by what each entry did for the loss | gradients, weights, finish | arXiv 1703.04200 |
@@ -50,6 +51,7 @@ mod ewc;
 mod freeze;
 mod half;
 mod held;
+mod instruction_vector;
 mod interpolate;
 mod kl;
 mod l2_sp;
@@ -72,6 +74,7 @@ pub use ema::Ema;
 pub use ewc::Ewc;
 pub use freeze::Freeze;
 pub use half::Half;
+pub use instruction_vector::{Direction, InstructionVector, Intervention, Progress};
 pub use interpolate::Interpolate;
 pub use kl::{At, Kl};
 pub use l2_sp::L2Sp;

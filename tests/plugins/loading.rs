@@ -160,7 +160,7 @@ fn a_table_of_another_version_is_refused_with_both_numbers() {
 
 #[test]
 fn the_manifests_of_the_examples_are_right() {
-    for name in ["l2-ball", "kl-anchor", "orbit", "weight-average", "l2-ball-c"] {
+    for name in ["l2-ball", "kl-anchor", "orbit", "weight-average", "instruction-vector", "l2-ball-c"] {
         let path = Path::new(crate::program::ROOT).join("plugins").join(name).join("plugin.toml");
         let manifest = Manifest::read(&path).unwrap();
         assert_eq!(manifest.id, name);

@@ -126,12 +126,10 @@ impl Experts {
     }
 
     fn confusion(&self, switch: &Switch, longest: usize, asked: Vec<Asked<'_>>) -> Result<(Confusion, Vec<Route>)> {
-        let prompts = self.reader_prompts(longest)?;
         let mut counts = vec![vec![0; self.tasks.len()]; self.tasks.len()];
         let mut all = Vec::new();
         for Asked { label, task, instances } in &asked {
-            let read = instances.iter().map(|instance| prompts.prompt(task, instance));
-            let routes = self.route(switch, &read.collect::<orbit_data::Result<Vec<_>>>()?, longest)?;
+            let routes = self.route(switch, &self.read(task, instances.iter(), longest)?, longest)?;
             routes.iter().for_each(|route| counts[*label][route.task] += 1);
             all.extend(routes);
         }
@@ -168,12 +166,10 @@ impl Router {
         let asked = tasks.iter().flat_map(|task| task.test.iter().map(move |instance| (task, instance)));
         let asked = asked.map(|(task, instance)| prompts.prompt(task, instance));
         let asked = asked.collect::<orbit_data::Result<Vec<_>>>()?;
-        let read = self.experts.reader_prompts(self.card.longest)?;
         let mut chosen = Vec::new();
         for task in tasks {
-            let seen = task.test.iter().map(|instance| read.prompt(task, instance));
-            let routes =
-                self.experts.route(&self.switch, &seen.collect::<orbit_data::Result<Vec<_>>>()?, self.card.longest)?;
+            let read = self.experts.read(task, task.test.iter(), self.card.longest)?;
+            let routes = self.experts.route(&self.switch, &read, self.card.longest)?;
             chosen.extend(routes.iter().map(|route| route.adapter(self.card.reject)));
         }
         let mut mixed = examiner.answers(&model, "routed", &asked, &chosen)?.into_iter();
@@ -212,9 +208,11 @@ impl Router {
         let asked: Vec<(&Task, &Instance)> = asked.take(run.evaluate.batch).collect();
         let written = asked.iter().map(|(task, instance)| prompts.prompt(task, instance));
         let written = written.collect::<orbit_data::Result<Vec<_>>>()?;
-        let reader = self.experts.reader_prompts(self.card.longest)?;
-        let read = asked.iter().map(|(task, instance)| reader.prompt(task, instance));
-        let read = read.collect::<orbit_data::Result<Vec<_>>>()?;
+        let read = asked.iter().map(|(task, instance)| {
+            let read = self.experts.read(task, std::iter::once(*instance), self.card.longest)?;
+            Ok(read.concat())
+        });
+        let read = read.collect::<Result<Vec<_>>>()?;
         let model = self.experts.model()?;
         let start = Instant::now();
         let routes = self.experts.route(&self.switch, &read, self.card.longest)?;

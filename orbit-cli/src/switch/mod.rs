@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use orbit_data::instruct::{Limits, Prompts, Task, TaskSequence, retained};
+use orbit_data::instruct::{Instance, Limits, Prompts, Task, TaskSequence, retained};
 use orbit_models::LanguageModel;
 use orbit_models::lora::Adapter;
 use orbit_models::switch::{Route, Switch, SwitchTraining, features};
@@ -119,11 +119,20 @@ impl Experts {
         self.extractor.as_ref().map_or(&self.base, |(_, extractor)| extractor)
     }
 
-    /// How instances become prompts for the one who reads them. As for the experts, and our choice, a long prompt loses the end of
-    /// its input and keeps its instruction, which tells the tasks apart.
-    fn reader_prompts(&self, longest: usize) -> Result<Prompts<'_>> {
+    /// Instances as prompts for the one who reads them. As for the experts, and our choice, a long prompt loses the end of its input
+    /// and keeps its instruction, which tells the tasks apart; one whose instruction is too long alone loses its beginning.
+    fn read<'a>(
+        &self,
+        task: &Task,
+        instances: impl Iterator<Item = &'a Instance>,
+        longest: usize,
+    ) -> Result<Vec<Vec<u32>>> {
         let Base { chat, tokenizer, .. } = self.reader();
-        Ok(Prompts::new(chat, tokenizer, Limits { prompt: longest, ..Limits::NONE })?)
+        let [cut, whole] =
+            [longest, usize::MAX].map(|prompt| Prompts::new(chat, tokenizer, Limits { prompt, ..Limits::NONE }));
+        let (cut, whole) = (cut?, whole?);
+        let read = |instance| Ok(cut.prompt(task, instance).or_else(|_| whole.prompt(task, instance))?);
+        instances.map(read).collect()
     }
 
     fn features(&self, prompts: &[Vec<u32>], longest: usize) -> Result<Vec<Vec<f32>>> {
@@ -132,14 +141,11 @@ impl Experts {
 
     /// Trains a switch on `share` of each task's training part: of all tasks, the first too.
     pub(crate) fn train(&self, share: f64, longest: usize, training: SwitchTraining) -> Result<(Switch, Vec<usize>)> {
-        let prompts = self.reader_prompts(longest)?;
         let (mut read, mut labels, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for (label, task) in self.tasks.iter().enumerate() {
             let chosen = retained(task.train.len(), share, training.seed);
-            for &at in &chosen {
-                read.push(prompts.prompt(task, &task.train[at])?);
-                labels.push(label);
-            }
+            read.extend(self.read(task, chosen.iter().map(|&at| &task.train[at]), longest)?);
+            labels.extend(std::iter::repeat_n(label, chosen.len()));
             kept.push(chosen.len());
         }
         let features = self.features(&read, longest)?;

@@ -72,7 +72,7 @@ fn a_wrong_key_is_named_beside_the_right_ones() {
           |
         1 | use.orbti = { max_drift = 0.1 }
           |     ^^^^^
-        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `lwf`, `ewc`, `mas`, `si`, `o_lora`, `freeze`, `half`, `plugin`
+        unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `lwf`, `ewc`, `mas`, `si`, `o_lora`, `instruction_vector`, `freeze`, `half`, `plugin`
     "#]]
     .assert_eq(&error("use.orbti = { max_drift = 0.1 }"));
     expect![[r#"

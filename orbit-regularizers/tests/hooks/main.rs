@@ -6,6 +6,7 @@ mod config;
 mod conformance;
 mod freezing;
 mod importance;
+mod instruction_vector;
 mod kl;
 mod o_lora;
 mod options;

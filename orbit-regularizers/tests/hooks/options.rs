@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::toy::{build, run, space};
 
 /// For every option of every built-in: two configs that differ in it alone.
-const PAIRS: [(&str, &str, [&str; 2]); 32] = [
+const PAIRS: [(&str, &str, [&str; 2]); 42] = [
     ("orbit", "metric", ["max_drift = 0.2", "max_drift = 0.2, metric = \"l2\""]),
     ("orbit", "max_drift", ["max_drift = 0.1", "max_drift = 0.3"]),
     ("orbit", "factor", ["max_drift = 0.1", "max_drift = 0.1, factor = 0.9"]),
@@ -41,6 +41,86 @@ const PAIRS: [(&str, &str, [&str; 2]); 32] = [
     ("freeze", "embeddings", ["layers = 1", "layers = 1, embeddings = false"]),
     ("freeze", "from_stage", ["layers = 1", "layers = 1, from_stage = 3"]),
     ("half", "seed", ["seed = 1", "seed = 9"]),
+    (
+        "instruction_vector",
+        "vectors",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\", \"tests/one-head.safetensors\", \"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "scale",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], scale = 2.0, kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "prompt_kl",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], prompt_kl = 1.0, kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "kl",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], kl = 1.0, kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "positions",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], positions = \"answer\", kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "temperature",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], temperature = 1.0, kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "direction",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], direction = \"forward\", kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "kl_dead_zone",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 1e9",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "consistency",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], consistency = 2.0, kl_dead_zone = 0.0",
+        ],
+    ),
+    (
+        "instruction_vector",
+        "consistency_dead_zone",
+        [
+            "vectors = [\"tests/vector.safetensors\"], kl_dead_zone = 0.0",
+            "vectors = [\"tests/vector.safetensors\"], consistency_dead_zone = 1e9, kl_dead_zone = 0.0",
+        ],
+    ),
 ];
 
 #[test]
@@ -50,6 +130,9 @@ fn every_option_changes_something() {
         assert!(a.space.weights() != b.space.weights() || a.terms != b.terms, "{name}.{option} is dead");
     }
 }
+
+/// Options that the toy, in which every site is the logits, cannot show: the end-to-end tests do.
+const UNSEEN: [(&str, &str); 2] = [("instruction_vector", "intervention"), ("instruction_vector", "site")];
 
 /// The options are read off the JSON schema, so a new one cannot be forgotten above.
 #[test]
@@ -63,8 +146,9 @@ fn every_option_is_tried() {
         let properties = schema.pointer(reference).unwrap()["properties"].as_object().unwrap();
         properties.keys().map(|option| (name.clone(), option.clone())).collect::<Vec<_>>()
     });
-    let tried = PAIRS.map(|(name, option, _)| (name.to_owned(), option.to_owned()));
-    assert_eq!(options.collect::<BTreeSet<_>>(), BTreeSet::from(tried));
+    let tried = PAIRS.iter().map(|(name, option, _)| (*name, *option)).chain(UNSEEN);
+    let tried: BTreeSet<_> = tried.map(|(name, option)| (name.to_owned(), option.to_owned())).collect();
+    assert_eq!(options.collect::<BTreeSet<_>>(), tried);
 }
 
 #[test]
@@ -116,6 +200,20 @@ fn options_out_of_range_are_refused() {
         ("o_lora = { l2 = nan }", "l2 must be 0 or above, got NaN"),
         ("o_lora = {}", "o_lora needs LoRA factors: no parameter's name ends in .lora.a"),
         ("freeze = { layers = 2 }", "no parameter is selected by layers = 2 and embeddings = true"),
+        ("instruction_vector = { vectors = [] }", "vectors: give a file for all stages, or one for each"),
+        (
+            "instruction_vector = { vectors = [\"tests/vector.safetensors\"], kl = -1.0 }",
+            "kl must be 0 or above, got -1",
+        ),
+        (
+            "instruction_vector = { vectors = [\"tests/vector.safetensors\"], temperature = 0.0 }",
+            "temperature must be above 0, got 0",
+        ),
+        (
+            "instruction_vector = { vectors = [\"tests/vector.safetensors\"], site = \"layer.1\" }",
+            "site: there is no site \"layer.1\"; sites are logits, layers.L.heads, layers.L.heads.H, layers.L.attn_out, \
+             layers.L.out, counted from 0",
+        ),
         ("half = {}", "half needs matrices in layers, and no parameter's name is of one"),
     ];
     for (config, message) in refusals {

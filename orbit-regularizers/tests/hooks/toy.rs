@@ -11,7 +11,7 @@ pub(crate) const STEP: Step = Step { number: 1, total: STEPS, learning_rate: 0.5
 pub(crate) const STAGES: u64 = 3;
 
 /// One config per built-in, each of which changes something within the toy run.
-pub(crate) const BUILT_INS: [&str; 15] = [
+pub(crate) const BUILT_INS: [&str; 16] = [
     "orbit = { max_drift = 0.1 }",
     "soup = { every_steps = 3 }",
     "interpolate = { alpha = 0.25 }",
@@ -27,6 +27,7 @@ pub(crate) const BUILT_INS: [&str; 15] = [
     "o_lora = { strength = 0.2 }",
     "freeze = { layers = 1 }",
     "half = { seed = 1 }",
+    "instruction_vector = { vectors = [\"tests/vector.safetensors\"] }",
 ];
 
 /// A hook's config from what stands after `use.` in a file.

@@ -266,13 +266,10 @@ typedef struct OrbitPass {
   void *context;
   // The model's logits.
   OrbitStatus (*logits)(const struct OrbitPass *pass, uint64_t *value, const struct OrbitAnswer *error);
-  // A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits, with `edit_count`
-  // vectors added.
+  // A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits.
   OrbitStatus (*reference)(const struct OrbitPass *pass,
                            const struct OrbitBytes *sites_lent,
                            size_t count,
-                           const struct OrbitEdit *edits_lent,
-                           size_t edit_count,
                            uint64_t *reference,
                            const struct OrbitAnswer *error);
   // What the reference pass produced at a site.
@@ -323,6 +320,14 @@ typedef struct OrbitPass {
                         const struct OrbitAnswer *error);
   // How many rows `v` has.
   OrbitStatus (*rows)(const struct OrbitPass *pass, uint64_t v, size_t *count, const struct OrbitAnswer *error);
+  // As `reference`, with `edit_count` vectors added on the way.
+  OrbitStatus (*edited_reference)(const struct OrbitPass *pass,
+                                  const struct OrbitBytes *sites_lent,
+                                  size_t count,
+                                  const struct OrbitEdit *edits_lent,
+                                  size_t edit_count,
+                                  uint64_t *reference,
+                                  const struct OrbitAnswer *error);
 } OrbitPass;
 
 // What a plugin is: `orbit_hook_entry` gives the address of one of these, which stays valid for ever.

@@ -60,6 +60,10 @@ pub(super) fn parts(run: &RunFile, model: &DecoderConfig, codes_per_level: &[usi
             // Logits of the original and of the model, and their gradient; the original's weights are the origin's.
             Use::Kl(kl) => ("kl", 3 * F32 * vocabulary * if kl.at == At::All { batch.tokens() } else { batch.answers }),
             Use::Lwf(_) => ("lwf", 3 * F32 * vocabulary * batch.tokens()),
+            Use::InstructionVector(guidance) => {
+                let positions = if guidance.positions == At::All { batch.tokens() } else { batch.answers };
+                ("instruction_vector", 3 * F32 * vocabulary * positions)
+            }
             Use::Ewc(_) => ("ewc", 2 * all),
             Use::Mas(_) => ("mas", 2 * all),
             Use::Si(_) => ("si", 5 * all),

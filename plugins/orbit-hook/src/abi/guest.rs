@@ -188,7 +188,7 @@ impl Pass for GuestPass<'_> {
         let (first, count, first_edit, edit_count) = (sites.as_ptr(), sites.len(), edits.as_ptr(), edits.len());
         // SAFETY: as in `logits`; names and edits live until the call has returned.
         let value = self.value(|pass, out, error| unsafe {
-            (pass.reference)(pass, first, count, first_edit, edit_count, out, error)
+            (pass.edited_reference)(pass, first, count, first_edit, edit_count, out, error)
         })?;
         Ok(Reference(value.0))
     }

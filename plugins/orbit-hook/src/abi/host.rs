@@ -60,6 +60,7 @@ impl Tables {
                 log: log_in_pass,
                 tapped,
                 rows,
+                edited_reference,
             },
             plan: table::Plan { size: size_of::<table::Plan>() as u32, version: VERSION, context, tap, add },
         })
@@ -314,6 +315,17 @@ unsafe extern "C" fn logits(table: *const table::Pass, value: *mut u64, error: *
 }
 
 unsafe extern "C" fn reference(
+    table: *const table::Pass,
+    sites_lent: *const Bytes,
+    count: usize,
+    reference: *mut u64,
+    error: *const Answer,
+) -> Status {
+    // SAFETY: passed on; there are no edits.
+    unsafe { edited_reference(table, sites_lent, count, std::ptr::null(), 0, reference, error) }
+}
+
+unsafe extern "C" fn edited_reference(
     table: *const table::Pass,
     sites_lent: *const Bytes,
     count: usize,

@@ -17,10 +17,10 @@
 use std::ffi::c_void;
 
 /// The version of this interface that this file describes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 1;
 
 /// The oldest version that a host of this version still reads.
-pub const OLDEST_VERSION: u32 = 2;
+pub const OLDEST_VERSION: u32 = 1;
 
 /// How a call went; one of the constants that follow.
 pub type Status = u32;
@@ -233,14 +233,11 @@ pub struct Pass {
     pub context: *mut c_void,
     /// The model's logits.
     pub logits: unsafe extern "C" fn(pass: *const Pass, value: *mut u64, error: *const Answer) -> Status,
-    /// A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits, with `edit_count`
-    /// vectors added.
+    /// A forward pass of the frozen original over the same batch, keeping `count` sites beside the logits.
     pub reference: unsafe extern "C" fn(
         pass: *const Pass,
         sites_lent: *const Bytes,
         count: usize,
-        edits_lent: *const Edit,
-        edit_count: usize,
         reference: *mut u64,
         error: *const Answer,
     ) -> Status,
@@ -282,6 +279,16 @@ pub struct Pass {
     pub tapped: unsafe extern "C" fn(pass: *const Pass, site: Bytes, value: *mut u64, error: *const Answer) -> Status,
     /// How many rows `v` has.
     pub rows: unsafe extern "C" fn(pass: *const Pass, v: u64, count: *mut usize, error: *const Answer) -> Status,
+    /// As `reference`, with `edit_count` vectors added on the way.
+    pub edited_reference: unsafe extern "C" fn(
+        pass: *const Pass,
+        sites_lent: *const Bytes,
+        count: usize,
+        edits_lent: *const Edit,
+        edit_count: usize,
+        reference: *mut u64,
+        error: *const Answer,
+    ) -> Status,
 }
 
 /// What a forward pass is asked to keep, and to change.

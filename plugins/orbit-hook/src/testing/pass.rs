@@ -65,7 +65,7 @@ impl HostPass {
         }
     }
 
-    /// With a stored vector, by its file and name. One that was not given is all ones.
+    /// With a stored vector, by its file and name. One that was not given is 1, 2, 3, ...
     #[must_use]
     pub fn with_direction(mut self, file: &str, name: &str, vector: Vec<f64>) -> Self {
         self.directions.insert((file.to_owned(), name.to_owned()), vector);
@@ -76,7 +76,7 @@ impl HostPass {
     fn edited(&self, rows: Rows, edit: &Edit) -> Result<Rows> {
         let width = rows.first().map_or(0, Vec::len);
         let given = self.directions.get(&(edit.file.clone(), edit.name.clone()));
-        let vector = given.cloned().unwrap_or_else(|| vec![1.0; width]);
+        let vector = given.cloned().unwrap_or_else(|| (1..=width).map(|entry| entry as f64).collect());
         if vector.len() != width {
             let message = format!("a vector of {} for a site of {width}", vector.len());
             return Err(Error::new(ErrorKind::Unsupported, message));
