@@ -174,7 +174,7 @@ fn a_vector_is_what_its_heads_contribute_and_comes_back_from_its_file() {
             patched: 3,
             heads: strongest(&found.heads, 3),
         };
-        let vector = InstructionVector::of(&model, &means, found.heads.clone(), about).unwrap();
+        let vector = InstructionVector::of(&model, means.clone(), found.heads.clone(), about).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("vector.safetensors");
         vector.save(&path).unwrap();

@@ -1,5 +1,6 @@
 //! The command line. What is written here is what `--help` shows.
 
+mod iv;
 mod plugin;
 mod study;
 mod switch;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use iv::{By, Iv, IvEval, IvExtract, IvTask};
 pub(crate) use plugin::{Language, Plugin, PluginCheck, PluginList, PluginNew, PluginTest};
 
 pub(crate) use study::{Study, StudyRun};
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// Route prompts to the adapter of their task
     #[command(subcommand)]
     Switch(Switch),
+    /// Find the vector that carries a task, and measure what adding it does
+    #[command(subcommand)]
+    Iv(Iv),
     /// Print the JSON schema of run files, for editors
     Schema(Schema),
     /// Time training steps
@@ -182,6 +187,15 @@ pub(crate) struct Eval {
     /// The run file that says what to measure
     #[arg(long, value_name = "RUN.toml")]
     pub(crate) run: PathBuf,
+    /// Add an instruction vector, a file of `orbit iv extract`, at the end of every prompt
+    #[arg(long, value_name = "FILE")]
+    pub(crate) steer: Option<PathBuf>,
+    /// Where to add it, such as layers.9.attn_out; each layer's part in its own layer when absent
+    #[arg(long, value_name = "SITE", requires = "steer")]
+    pub(crate) site: Option<String>,
+    /// What it is multiplied by
+    #[arg(long, default_value_t = 1.0, requires = "steer")]
+    pub(crate) scale: f32,
     /// Where to save the scores, as JSON; printed only when absent
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -56,6 +56,7 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Plugin(plugin) => commands::plugin::run(plugin),
         Command::Study(study) => commands::study::run(study, global),
         Command::Switch(switch) => commands::switch::run(switch, global),
+        Command::Iv(iv) => commands::iv::run(iv),
         Command::Schema(args) => commands::schema::run(args),
         Command::Bench(args) => commands::bench::run(args, global),
     }

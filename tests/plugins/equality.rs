@@ -70,7 +70,7 @@ fn vector_file() -> String {
             patched: 4,
             heads: strongest(&found, 2),
         };
-        let vector = orbit_models::instruction_vector::InstructionVector::of(&model, &means, found, about).unwrap();
+        let vector = orbit_models::instruction_vector::InstructionVector::of(&model, means, found, about).unwrap();
         vector.save(dir.path().join("vector.safetensors")).unwrap();
         dir
     });

@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use orbit_models::Extension;
+use burn::tensor::Device;
+use orbit_models::instruction_vector::InstructionVector;
+use orbit_models::{Extension, LanguageModel};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -49,8 +52,11 @@ struct Orbit {
 pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
     let run = paths::resolve_data(RunFile::read(&args.run)?, &DataDir::new(global.data.clone(), &args.run))?;
     let device = orbit_core::device(&run.device)?;
-    let path = paths::model(&args.model, std::path::Path::new("."))?;
-    let base = Base::open(&path, &device)?;
+    let path = paths::model(&args.model, Path::new("."))?;
+    let mut base = Base::open(&path, &device)?;
+    if let Some(file) = &args.steer {
+        base.model = steered(base.model, file, args, &device)?;
+    }
     let trained = Extension::read(&path)?;
     let start = Instant::now();
     let orbit = Orbit {
@@ -91,6 +97,14 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
         Some(path) => fs::write(path, text).with_context(|| path.display().to_string()),
         None => print(&text),
     }
+}
+
+/// A model with an instruction vector added.
+fn steered(model: LanguageModel, file: &Path, args: &Eval, device: &Device) -> Result<LanguageModel> {
+    let vector = InstructionVector::load(file)?;
+    vector.check(&model.base_digest())?;
+    let site = args.site.as_deref().map(str::parse).transpose()?;
+    Ok(model.steered(vector.changes(site, args.scale, device))?)
 }
 
 fn harness(result: &SuiteResult) -> BTreeMap<String, Value> {

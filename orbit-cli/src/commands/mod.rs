@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod ids;
+pub(crate) mod iv;
 pub(crate) mod plugin;
 pub(crate) mod pretrain;
 pub(crate) mod pull;

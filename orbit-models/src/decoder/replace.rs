@@ -81,9 +81,10 @@ impl Decoder {
         let device = streams[0].device();
         let (mut x, mut begun): (Option<Tensor<3>>, usize) = (None, 0);
         let first = heads[0].0;
-        for layer in first..self.config.num_hidden_layers {
+        let layers = self.config.num_hidden_layers;
+        for (layer, stream) in streams.iter().enumerate().take(layers).skip(first) {
             let new: Vec<usize> = heads.iter().filter(|(l, _)| *l == layer).map(|(_, head)| *head).collect();
-            let fresh = vec![streams[layer].clone(); new.len()];
+            let fresh = vec![stream.clone(); new.len()];
             let joined: Vec<Tensor<3>> = x.into_iter().chain(fresh).collect();
             let mut trace = self.replacing(prefix, layer, (&new, begun), means, &device);
             begun += new.len();

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use orbit_core::hook::Site;
+use burn::tensor::{Device, Tensor, TensorData};
+use orbit_core::hook::{Positions, Site};
+use orbit_core::{At, Change};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,7 @@ use crate::{Error, LanguageModel, Result, atomic};
 /// The vector's name in its file. What a layer's heads contribute of it is under the name of the site, `layers.L.attn_out`.
 const VECTOR: &str = "vector";
 const EFFECTS: &str = "effects";
+const MEANS: &str = "means";
 /// The key of [`About`] in the file's metadata.
 const ABOUT: &str = "orbit";
 const FORMAT: u32 = 1;
@@ -28,6 +31,8 @@ pub struct InstructionVector {
     pub layers: BTreeMap<usize, Vec<f32>>,
     /// The effect of every head, `[layers][heads]`.
     pub effects: Vec<Vec<f64>>,
+    /// What the heads have found, of which the vector is made.
+    pub means: HeadMeans,
 }
 
 /// Where a vector is from: the metadata of its file.
@@ -74,29 +79,57 @@ pub fn strongest(effects: &[Vec<f64>], count: usize) -> Vec<ChosenHead> {
     heads
 }
 
+/// What the chosen heads of each layer add to the residual stream.
+fn contributions(model: &LanguageModel, means: &HeadMeans, heads: &[ChosenHead]) -> Result<BTreeMap<usize, Vec<f32>>> {
+    if heads.is_empty() {
+        return Err(Error::vector("no head is chosen: a vector is the sum of what one or more contribute"));
+    }
+    let mut found: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+    for ChosenHead { layer, head, .. } in heads {
+        let Some(mean) = means.layers.get(*layer).filter(|mean| mean.len() >= (head + 1) * means.head_width) else {
+            return Err(Error::vector(format!("the model has no {}", Site::Head(*layer, *head))));
+        };
+        let into = found.entry(*layer).or_insert_with(|| vec![0.0; mean.len()]);
+        let part = head * means.head_width..(head + 1) * means.head_width;
+        into[part.clone()].copy_from_slice(&mean[part]);
+    }
+    Ok(found.into_iter().map(|(layer, found)| (layer, model.contribution(layer, found))).collect())
+}
+
+fn sum(layers: &BTreeMap<usize, Vec<f32>>) -> Vec<f32> {
+    let width = layers.values().next().map_or(0, Vec::len);
+    (0..width).map(|at| layers.values().map(|layer| layer[at]).sum()).collect()
+}
+
 impl InstructionVector {
-    /// The vector of some heads of a model.
+    /// The vector of the heads that `about` names.
     ///
     /// # Errors
     /// Without heads, or for one that the means do not have.
-    pub fn of(model: &LanguageModel, means: &HeadMeans, effects: Vec<Vec<f64>>, about: About) -> Result<Self> {
-        if about.heads.is_empty() {
-            return Err(Error::vector("no head is chosen: a vector is the sum of what one or more contribute"));
+    pub fn of(model: &LanguageModel, means: HeadMeans, effects: Vec<Vec<f64>>, about: About) -> Result<Self> {
+        let layers = contributions(model, &means, &about.heads)?;
+        Ok(Self { about, vector: sum(&layers), layers, effects, means })
+    }
+
+    /// As this one, of other heads: what it is compared with.
+    ///
+    /// # Errors
+    /// As [`InstructionVector::of`].
+    pub fn of_other_heads(&self, model: &LanguageModel, heads: Vec<ChosenHead>) -> Result<Self> {
+        Self::of(model, self.means.clone(), self.effects.clone(), About { heads, ..self.about.clone() })
+    }
+
+    /// What is to be added to activations: the whole vector at `site`, or, without one, each layer's part in its own layer.
+    pub fn changes(&self, site: Option<Site>, scale: f32, device: &Device) -> Vec<Change> {
+        let change = |(site, vector): (Site, &Vec<f32>)| {
+            let entries: Vec<f32> = vector.iter().map(|x| scale * x).collect();
+            let vector = Tensor::from_data(TensorData::new(entries, [vector.len()]), device);
+            Change { site, at: At::Positions(Positions::PromptEnd), keep: 1.0, vector }
+        };
+        match site {
+            Some(site) => vec![change((site, &self.vector))],
+            None => self.layers.iter().map(|(&layer, part)| change((Site::AttnOut(layer), part))).collect(),
         }
-        let mut found: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
-        for ChosenHead { layer, head, .. } in &about.heads {
-            let Some(mean) = means.layers.get(*layer).filter(|mean| mean.len() >= (head + 1) * means.head_width) else {
-                return Err(Error::vector(format!("the model has no {}", Site::Head(*layer, *head))));
-            };
-            let into = found.entry(*layer).or_insert_with(|| vec![0.0; mean.len()]);
-            let part = head * means.head_width..(head + 1) * means.head_width;
-            into[part.clone()].copy_from_slice(&mean[part]);
-        }
-        let layers: BTreeMap<usize, Vec<f32>> =
-            found.into_iter().map(|(layer, found)| (layer, model.contribution(layer, found))).collect();
-        let width = layers.values().next().map_or(0, Vec::len);
-        let vector = (0..width).map(|at| layers.values().map(|layer| layer[at]).sum()).collect();
-        Ok(Self { about, vector, layers, effects })
     }
 
     /// Writes the file beside its place, syncs and renames it.
@@ -111,7 +144,13 @@ impl InstructionVector {
         let layers =
             self.layers.iter().map(|(&layer, part)| (Site::AttnOut(layer).to_string(), vec![part.len()], bytes(part)));
         let whole = (VECTOR.to_owned(), vec![self.vector.len()], bytes(&self.vector));
-        let tensors: Vec<_> = layers.chain([whole, (EFFECTS.to_owned(), shape, bytes(&effects))]).collect();
+        let found = self.means.layers.concat();
+        let found = (
+            MEANS.to_owned(),
+            vec![self.means.layers.len(), found.len() / self.means.layers.len().max(1)],
+            bytes(&found),
+        );
+        let tensors: Vec<_> = layers.chain([whole, found, (EFFECTS.to_owned(), shape, bytes(&effects))]).collect();
         let views = tensors.iter().map(|(name, shape, bytes)| {
             Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| Error::safetensors(path, e))?))
         });
@@ -146,12 +185,16 @@ impl InstructionVector {
         };
         let (shape, effects) = entries(EFFECTS)?;
         let heads = shape.last().copied().unwrap_or(1).max(1);
+        let (shape, found) = entries(MEANS)?;
+        let width = shape.last().copied().unwrap_or(1).max(1);
+        let means = HeadMeans { layers: found.chunks(width).map(<[f32]>::to_vec).collect(), head_width: width / heads };
         let layers: std::collections::BTreeSet<usize> = about.heads.iter().map(|head| head.layer).collect();
         let layer = |layer: usize| Ok((layer, entries(&Site::AttnOut(layer).to_string())?.1));
         Ok(Self {
             vector: entries(VECTOR)?.1,
             layers: layers.into_iter().map(layer).collect::<Result<_>>()?,
             effects: effects.chunks(heads).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect(),
+            means,
             about,
         })
     }
