@@ -2,18 +2,21 @@
 //! the files. And the effects of heads, computed in two ways.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor};
-use orbit_core::hook::{Positions, Site};
-use orbit_core::{At, Change, Input, Model, Trace, pick};
+use orbit_core::hook::{Edit, ForwardPlan, Hook, Pass, Phases, Positions, Site, Step};
+use orbit_core::{At, Change, Entry, Input, Model, Trace, pick};
 use orbit_models::instruction_vector::{
     About, Effect, InstructionVector, Prompt, effects, effects_by_full_passes, head_means, strongest,
 };
 use orbit_models::weights::{Array, Weights};
 use orbit_models::{Decoder, DecoderConfig, LanguageModel};
 
+use tempfile::TempDir;
+
 use crate::golden::folder;
-use crate::tiny::{flex, largest_difference, tensor, values};
+use crate::tiny::{decoder_on, fit, flex, largest_difference, tensor, values};
 
 const CHECKPOINTS: [&str; 3] = ["tiny-llama", "tiny-bloom", "tiny-flan-t5"];
 
@@ -213,4 +216,82 @@ fn no_head_and_no_prompt_are_errors() {
     assert!(head_means(&model, &[], 1).unwrap_err().to_string().contains("no prompt"));
     let short = Prompt { tokens: vec![1], answer: vec![2] };
     assert!(head_means(&model, &[short], 1).unwrap_err().to_string().contains("fewer than two tokens"));
+}
+
+/// A file with a vector of the small decoder of these tests.
+pub(crate) fn vector_file() -> String {
+    static DIR: OnceLock<TempDir> = OnceLock::new();
+    let dir = DIR.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let model = LanguageModel::from(decoder_on(&flex()));
+        let prompts: Vec<Prompt> =
+            (1..5).map(|at| Prompt { tokens: vec![at, 2 * at, 3, at + 1], answer: vec![at + 2] }).collect();
+        let means = head_means(&model, &prompts, 4).unwrap();
+        let found = effects(&model, &prompts, &means, Effect::LogLikelihood).unwrap().heads;
+        let about = About {
+            format: 1,
+            task: "counting".into(),
+            model: model.base_digest(),
+            effect: Effect::LogLikelihood,
+            prompts: String::new(),
+            averaged: 4,
+            patched: 4,
+            heads: strongest(&found, 2),
+        };
+        let vector = InstructionVector::of(&model, means, found, about).unwrap();
+        vector.save(dir.path().join("vector.safetensors")).unwrap();
+        dir
+    });
+    dir.path().join("vector.safetensors").to_string_lossy().into_owned()
+}
+
+/// Compares the model with the original that has a vector added, after a pass without it or on its own.
+struct Guided {
+    after_plain: bool,
+}
+
+impl Hook for Guided {
+    fn name(&self) -> &str {
+        "guided"
+    }
+    fn phases(&self) -> Phases {
+        Phases::LOSS
+    }
+    fn loss(&mut self, _: &Step, pass: &mut dyn Pass) -> orbit_core::hook::Result<()> {
+        let edit = |scale| Edit {
+            site: Site::AttnOut(1),
+            at: Positions::PromptEnd,
+            file: vector_file(),
+            name: "vector".into(),
+            scale,
+        };
+        if self.after_plain {
+            pass.reference(&ForwardPlan { taps: vec![Site::Out(0)], edits: Vec::new() })?;
+        }
+        let mut compared = |name: &str, edits: Vec<Edit>| {
+            let guide = pass.reference(&ForwardPlan { taps: vec![Site::Out(1)], edits })?;
+            let (logits, guided) = (pass.logits()?, pass.of(guide, Site::Logits)?);
+            let (logits, guided) = (pass.select(logits, Positions::All)?, pass.select(guided, Positions::All)?);
+            let divergence = pass.kl(logits, guided, 1.0)?;
+            let divergence = pass.scalar(divergence)?;
+            pass.log(name, divergence);
+            Ok::<(), orbit_core::hook::Error>(())
+        };
+        compared("once", vec![edit(2.0)])?;
+        compared("twice", vec![edit(1.0), edit(1.0)])?;
+        compared("opposite", vec![edit(-2.0)])
+    }
+}
+
+#[test]
+fn a_pass_that_goes_on_from_another_is_the_pass_itself() {
+    let logged = |after_plain| {
+        let mut fit = fit(vec![Entry::new(Box::new(Guided { after_plain }))], 1);
+        fit.step().unwrap().unwrap().log
+    };
+    let (alone, shared) = (logged(false), logged(true));
+    assert_eq!(alone, shared);
+    let value = |name: &str| alone.iter().find(|(key, _)| key == name).unwrap().1;
+    assert!(value("guided.once") > 1e-6 && value("guided.opposite") != value("guided.once"));
+    assert!((value("guided.once") - value("guided.twice")).abs() < 1e-6);
 }

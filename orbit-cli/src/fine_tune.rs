@@ -29,7 +29,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
 use crate::usage::Usage;
-use crate::{machine, plugins, retrieval};
+use crate::{machine, plugins, retrieval, vectors};
 
 const RUN_FILE: &str = "run.toml";
 const UNTOUCHED: &str = "untouched.json";
@@ -79,6 +79,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
             Usage::new(format!("{path} has learned semantic IDs already: start from the model it came from")).into()
         );
     }
+    vectors::check(&run.hooks, &base.model, &device)?;
     let job = Job::new(run, &base)?;
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?;
     let before = untouched(run, dir, &base, suites.as_deref(), quiet)?;

@@ -28,6 +28,8 @@ pub(crate) struct Suite {
     limit: Option<usize>,
     /// Whether the usual figure is the one normalised by length.
     normalised: bool,
+    /// Whether the figure is a probability.
+    asked: bool,
 }
 
 /// What one suite came to, item by item.
@@ -54,6 +56,8 @@ pub(crate) enum Metric {
     #[serde(rename = "pct_stereotype")]
     Stereotype,
     Perplexity,
+    /// Of the right choice among the choices.
+    Probability,
 }
 
 /// A sum and what it is divided by: right answers of one, or −log-likelihood of so many tokens.
@@ -67,6 +71,7 @@ impl Metric {
             Self::AccNorm => "acc_norm",
             Self::Stereotype => "pct_stereotype",
             Self::Perplexity => "perplexity",
+            Self::Probability => "probability",
         }
     }
 
@@ -77,7 +82,7 @@ impl Metric {
 
     fn retention(self, score: f64, before: f64, chance: f64) -> Option<f64> {
         match self {
-            Self::Acc | Self::AccNorm => retention(score, before, chance),
+            Self::Acc | Self::AccNorm | Self::Probability => retention(score, before, chance),
             Self::Perplexity => log_retention(score, before, chance),
             Self::Stereotype => None,
         }
@@ -104,14 +109,15 @@ pub(crate) fn suites(config: &TextConfig) -> Result<Vec<Suite>> {
     let mut suites = Vec::new();
     if config.embedded {
         for (name, tasks) in text::embedded() {
-            suites.push(Suite { name, tasks, group: None, limit: None, normalised: false });
+            suites.push(Suite { name, tasks, group: None, limit: None, normalised: false, asked: false });
         }
     }
     for task in &config.tasks {
         // Its endings are of very different lengths.
         let normalised = task.kind == text::Suite::Hellaswag;
         let group = task.belongs_to();
-        suites.push(Suite { name: task.name.clone(), tasks: task.read()?, group, limit: task.limit, normalised });
+        let (name, tasks, asked) = (task.name.clone(), task.read()?, task.ask.is_some());
+        suites.push(Suite { name, tasks, group, limit: task.limit, normalised, asked });
     }
     Ok(suites)
 }
@@ -160,6 +166,7 @@ impl Suite {
     fn metric(&self) -> Metric {
         match (self.group, self.normalised) {
             (Some(Group::Bias), _) => Metric::Stereotype,
+            _ if self.asked => Metric::Probability,
             (_, true) => Metric::AccNorm,
             (_, false) => Metric::Acc,
         }
@@ -198,13 +205,20 @@ impl Scorer<'_> {
                 [raw == question.gold, normalised == question.gold]
             })
             .collect();
+        let items = match suite.metric() {
+            Metric::Probability => {
+                let asked = questions.iter().zip(&scores);
+                asked.map(|(question, scores)| Item(question.probability(scores), 1.0)).collect()
+            }
+            _ => right.iter().map(|right| hit(right[usize::from(suite.normalised)])).collect(),
+        };
         let share = |which: usize| right.iter().filter(|right| right[which]).count() as f64 / right.len() as f64;
         Ok(SuiteResult {
             name: suite.name.clone(),
             group: suite.group,
             metric: suite.metric(),
             chance: suite.tasks.chance().unwrap_or(0.0),
-            items: right.iter().map(|right| hit(right[usize::from(suite.normalised)])).collect(),
+            items,
             accuracies: Some([share(0), share(1)]),
         })
     }

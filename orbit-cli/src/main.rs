@@ -20,6 +20,7 @@ mod study;
 mod switch;
 mod training;
 mod usage;
+mod vectors;
 
 use std::process::ExitCode;
 

@@ -22,6 +22,12 @@ pub trait Model: Module {
         self.hidden(input)
     }
 
+    /// What [`Model::traced`] gives, from the residual stream before layer `from` on; none if the model cannot begin there.
+    fn traced_from(&self, from: usize, stream: Tensor<3>, input: &Input, trace: &mut Trace) -> Option<Tensor<3>> {
+        let _ = (from, stream, input, trace);
+        None
+    }
+
     /// The sites that [`Model::traced`] shows.
     fn sites(&self) -> Sites {
         Sites::default()

@@ -132,6 +132,19 @@ impl<'a, M: Model> TrainPass<'a, M> {
         Ok(Tensor::from_inner(logits.narrow(1, 0, frozen.base_vocabulary())))
     }
 
+    /// The layer of a plan's first edit and the residual stream before it, if an earlier pass without edits kept that, and the plan
+    /// wants nothing of the layers before.
+    fn shared(&self, plan: &ForwardPlan) -> Option<(usize, Tensor<3>)> {
+        let first = plan.edits.iter().filter_map(|edit| edit.site.layer()).min()?;
+        let before = first.checked_sub(1)?;
+        if plan.taps.iter().filter_map(|site| site.layer()).any(|layer| layer < first) {
+            return None;
+        }
+        let plain = self.passes.iter().filter(|pass| pass.plan.edits.is_empty());
+        let stream = plain.filter_map(|pass| pass.trace.kept(Site::Out(before))).next()?;
+        Some((first, stream))
+    }
+
     fn activation_at(&self, pass: Option<usize>, site: Site, at: Positions) -> Result<Tensor<2>> {
         let trace = pass.map_or(&self.trace, |pass| &self.passes[pass].trace);
         let kept = trace.kept(site).ok_or_else(|| {
@@ -176,7 +189,10 @@ impl<M: Model> Pass for TrainPass<'_, M> {
             None => {
                 let device = self.hidden.clone().inner().device();
                 let mut trace = self.directions.trace(plan, &frozen.sites(), &device)?;
-                let hidden = frozen.traced(&Input::from(self.batch), &mut trace);
+                let input = Input::from(self.batch);
+                let shared =
+                    self.shared(plan).and_then(|(from, stream)| frozen.traced_from(from, stream, &input, &mut trace));
+                let hidden = shared.unwrap_or_else(|| frozen.traced(&input, &mut trace));
                 let [rows, width, d] = hidden.dims();
                 self.passes.push(Frozen { plan: plan.clone(), trace, hidden: hidden.reshape([rows * width, d]) });
                 self.passes.len() - 1

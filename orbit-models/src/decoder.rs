@@ -237,6 +237,16 @@ impl Model for Decoder {
         self.run(input, None, trace)
     }
 
+    fn traced_from(&self, from: usize, stream: Tensor<3>, input: &Input, trace: &mut Trace) -> Option<Tensor<3>> {
+        // What the model is steered by may lie before.
+        if !self.steering.is_empty() {
+            return None;
+        }
+        trace.begin(self.sites(), input.rows, input.width, input.prompt_ends());
+        let pass = Pass { cache: None, trace };
+        Some(self.stack().end(self.stack().blocks(from..self.config.num_hidden_layers, stream, input, pass)))
+    }
+
     fn sites(&self) -> Sites {
         let config = &self.config;
         Sites {

@@ -262,6 +262,10 @@ impl Model for LanguageModel {
         either!(self, net => net.traced(input, trace))
     }
 
+    fn traced_from(&self, from: usize, stream: Tensor<3>, input: &Input, trace: &mut Trace) -> Option<Tensor<3>> {
+        either!(self, net => net.traced_from(from, stream, input, trace))
+    }
+
     fn sites(&self) -> Sites {
         either!(self, net => net.sites())
     }

@@ -25,7 +25,8 @@ use crate::{At, range};
 /// training has to take over what it does.
 ///
 /// The origin is the model at the start of the stage, or of the run if it keeps that. Costs a forward pass of it with the vector,
-/// one without for `consistency`, and the logits of both models at the positions that count.
+/// one without for `consistency`, which share the layers below the vector in a decoder, and the logits of both models at the
+/// positions that count.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstructionVector {
@@ -209,7 +210,10 @@ impl InstructionVector {
     }
 
     fn keep_heads(&self, pass: &mut dyn Pass) -> Result<()> {
-        let reference = pass.reference(&ForwardPlan { taps: self.heads().to_vec(), edits: Vec::new() })?;
+        // The layers before the vector are those of the pass with it, which goes on from here.
+        let before = self.site.parse::<Site>()?.layer().and_then(|layer| layer.checked_sub(1)).map(Site::Out);
+        let taps = self.heads().iter().copied().chain(before).collect();
+        let reference = pass.reference(&ForwardPlan { taps, edits: Vec::new() })?;
         for &head in self.heads() {
             let (now, then) = (pass.tapped(head)?, pass.of(reference, head)?);
             let now = pass.select(now, Positions::PromptEnd)?;
@@ -306,10 +310,10 @@ impl Hook for InstructionVector {
     }
 
     fn loss(&mut self, _: &Step, pass: &mut dyn Pass) -> Result<()> {
-        if self.prompt_kl > 0.0 || self.kl > 0.0 {
-            self.guide(pass)?;
+        if self.consistency > 0.0 {
+            self.keep_heads(pass)?;
         }
-        if self.consistency > 0.0 { self.keep_heads(pass) } else { Ok(()) }
+        if self.prompt_kl > 0.0 || self.kl > 0.0 { self.guide(pass) } else { Ok(()) }
     }
 
     fn save(&self, state: &mut State) -> Result<()> {

@@ -1,19 +1,17 @@
 //! A plugin is the built-in of the same source: not nearly, but to the bit.
 
 use std::num::NonZeroU64;
-use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use orbit_core::hook::Hook;
 use orbit_core::hook::testing::check;
 use orbit_core::{AdamW, Entry, Fit, StepReport, device, host_weights};
-use orbit_models::instruction_vector::{About, Effect, Prompt, effects, head_means, strongest};
-use orbit_models::{Decoder, LanguageModel};
+use orbit_models::Decoder;
 use orbit_regularizers::{Ball, Ema, InstructionVector, Interpolate, Intervention, Kl, Metric, Orbit, Soup};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::hook;
+use crate::activations::vector_file;
 use crate::tiny::{Language, constant, decoder_on, finish, flex, relative_difference};
 
 const STEPS: u64 = 50;
@@ -48,33 +46,6 @@ fn guidance() -> InstructionVector {
         intervention: Intervention::Linear,
         ..InstructionVector::new([vector_file()])
     }
-}
-
-/// A file with a vector of that model.
-fn vector_file() -> String {
-    static DIR: OnceLock<TempDir> = OnceLock::new();
-    let dir = DIR.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let model = LanguageModel::from(decoder_on(&flex()));
-        let prompts: Vec<Prompt> =
-            (1..5).map(|at| Prompt { tokens: vec![at, 2 * at, 3, at + 1], answer: vec![at + 2] }).collect();
-        let means = head_means(&model, &prompts, 4).unwrap();
-        let found = effects(&model, &prompts, &means, Effect::LogLikelihood).unwrap().heads;
-        let about = About {
-            format: 1,
-            task: "counting".into(),
-            model: model.base_digest(),
-            effect: Effect::LogLikelihood,
-            prompts: String::new(),
-            averaged: 4,
-            patched: 4,
-            heads: strongest(&found, 2),
-        };
-        let vector = orbit_models::instruction_vector::InstructionVector::of(&model, means, found, about).unwrap();
-        vector.save(dir.path().join("vector.safetensors")).unwrap();
-        dir
-    });
-    dir.path().join("vector.safetensors").to_string_lossy().into_owned()
 }
 
 fn start(device: &Device, hook: Box<dyn Hook>) -> Fit<Decoder, Language> {

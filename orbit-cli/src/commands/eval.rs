@@ -117,6 +117,9 @@ fn harness(result: &SuiteResult) -> BTreeMap<String, Value> {
         (Metric::Stereotype, _) => {
             put("pct_stereotype", result.score());
         }
+        (Metric::Probability, _) => {
+            put("probability", result.score());
+        }
         (_, Some([raw, normalised])) => {
             put("acc", raw);
             put("acc_norm", normalised);

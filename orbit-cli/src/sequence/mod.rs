@@ -38,7 +38,7 @@ use crate::language::{self, Suite};
 use crate::pipeline::Base;
 use crate::report::sequence::SequenceReport;
 use crate::usage::Usage;
-use crate::{machine, plugins, training};
+use crate::{machine, plugins, training, vectors};
 use examples::Replayed;
 use record::{Measured, StageRecord};
 pub(crate) use stage::adapter_folder;
@@ -101,6 +101,7 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<
     let tasks = tasks.tasks();
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?.unwrap_or_default();
     let base = Base::open(&run.model.path, &device)?;
+    vectors::check(&run.hooks, &base.model, &device)?;
     let vocabulary = base.vocabulary()?;
     let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
     let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;

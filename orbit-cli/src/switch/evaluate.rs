@@ -91,67 +91,71 @@ pub(crate) struct Speed {
 /// Tokens that routing is timed against.
 const WRITTEN: usize = 64;
 
-/// Instances of a task with the number of the task.
-struct Asked<'a> {
+/// The features of prompts, with the number of the task that they are of: read once, for all switches.
+struct Seen {
     label: usize,
-    task: &'a Task,
-    instances: Vec<Instance>,
+    features: Vec<Vec<f32>>,
+}
+
+/// What switches are measured on.
+struct Prompted {
+    known: Vec<Seen>,
+    /// In other words.
+    worded: Vec<Seen>,
+    /// Of tasks that no switch has seen.
+    strange: Vec<Seen>,
 }
 
 impl Experts {
-    /// How well a switch routes the test prompts, in other words, and those of tasks it has not seen.
-    fn routing(
-        &self,
-        switch: &Switch,
-        longest: usize,
-        unseen: &[Task],
-    ) -> Result<(Confusion, Option<Confusion>, Option<Unseen>)> {
-        let known =
-            self.tasks.iter().enumerate().map(|(label, task)| Asked { label, task, instances: task.test.clone() });
-        let (trained, known) = self.confusion(switch, longest, known.collect())?;
-        let mut worded = Vec::new();
+    fn prompted(&self, longest: usize, unseen: &[Task]) -> Result<Prompted> {
+        let seen = |label: usize, task: &Task, instances: &[Instance]| {
+            let features = self.features(&self.read(task, instances.iter(), longest)?, longest)?;
+            anyhow::Ok(Seen { label, features })
+        };
+        let (mut known, mut worded) = (Vec::new(), Vec::new());
         for (label, task) in self.tasks.iter().enumerate() {
+            known.push(seen(label, task, &task.test)?);
             for index in 0..task.paraphrases.len() {
-                worded.push(Asked { label, task, instances: task.paraphrased(index)? });
+                worded.push(seen(label, task, &task.paraphrased(index)?)?);
             }
         }
-        let worded = if worded.is_empty() { None } else { Some(self.confusion(switch, longest, worded)?.0) };
-        let strange =
-            unseen.iter().map(|task| Asked { label: 0, task, instances: task.test.clone() }).collect::<Vec<_>>();
-        let unseen = match strange.is_empty() {
-            true => None,
-            false => Some(rejection(&known, &self.confusion(switch, longest, strange)?.1)),
-        };
-        Ok((trained, worded, unseen))
+        let strange = unseen.iter().map(|task| seen(0, task, &task.test)).collect::<Result<_>>()?;
+        Ok(Prompted { known, worded, strange })
     }
+}
 
-    fn confusion(&self, switch: &Switch, longest: usize, asked: Vec<Asked<'_>>) -> Result<(Confusion, Vec<Route>)> {
-        let mut counts = vec![vec![0; self.tasks.len()]; self.tasks.len()];
-        let mut all = Vec::new();
-        for Asked { label, task, instances } in &asked {
-            let routes = self.route(switch, &self.read(task, instances.iter(), longest)?, longest)?;
-            routes.iter().for_each(|route| counts[*label][route.task] += 1);
-            all.extend(routes);
-        }
-        let right: usize = (0..counts.len()).map(|task| counts[task][task]).sum();
-        Ok((Confusion { accuracy: right as f64 / all.len().max(1) as f64, counts }, all))
+impl Prompted {
+    /// How well a switch routes.
+    fn routing(&self, switch: &Switch, share: f64, kept: Vec<usize>) -> Routing {
+        let (as_trained, known) = confusion(switch, &self.known);
+        let paraphrased = (!self.worded.is_empty()).then(|| confusion(switch, &self.worded).0);
+        let unseen = (!self.strange.is_empty()).then(|| rejection(&known, &confusion(switch, &self.strange).1));
+        Routing { share, kept, as_trained, paraphrased, unseen }
     }
+}
+
+fn confusion(switch: &Switch, seen: &[Seen]) -> (Confusion, Vec<Route>) {
+    let mut counts = vec![vec![0; switch.tasks()]; switch.tasks()];
+    let mut all = Vec::new();
+    for Seen { label, features } in seen {
+        let routes = switch.route(features);
+        routes.iter().for_each(|route| counts[*label][route.task] += 1);
+        all.extend(routes);
+    }
+    let right: usize = (0..counts.len()).map(|task| counts[task][task]).sum();
+    (Confusion { accuracy: right as f64 / all.len().max(1) as f64, counts }, all)
 }
 
 impl Router {
     /// The routing of the run's switch and of switches that keep the given shares.
     pub(crate) fn routings(&self, shares: &[f64], unseen: &[Task]) -> Result<Vec<Routing>> {
-        let own = (self.card.share, self.card.kept.clone(), self.switch.clone());
-        let mut switches = vec![own];
+        let prompted = self.experts.prompted(self.card.longest, unseen)?;
+        let mut routings = vec![prompted.routing(&self.switch, self.card.share, self.card.kept.clone())];
         for &share in shares {
             let (switch, kept) = self.experts.train(share, self.card.longest, self.card.training)?;
-            switches.push((share, kept, switch));
+            routings.push(prompted.routing(&switch, share, kept));
         }
-        let measured = switches.into_iter().map(|(share, kept, switch)| {
-            let (as_trained, paraphrased, unseen) = self.experts.routing(&switch, self.card.longest, unseen)?;
-            Ok(Routing { share, kept, as_trained, paraphrased, unseen })
-        });
-        measured.collect()
+        Ok(routings)
     }
 
     /// Every task with the adapter that the switch chooses, with its own, and with none. Prompts of all tasks share their batches.

@@ -3,6 +3,7 @@
 //! Chances and scores follow lm-evaluation-harness: a choice's score is the sum of the log-probabilities of its tokens
 //! after the context, and normalised accuracy divides it by the characters of the choice.
 
+mod ask;
 mod blimp;
 mod choices;
 mod crows;
@@ -15,6 +16,7 @@ mod task;
 
 use std::collections::BTreeMap;
 
+pub use self::ask::Ask;
 pub use self::grammar::minimal_pairs;
 pub use self::group::Group;
 pub use self::source::{Form, TextSource};

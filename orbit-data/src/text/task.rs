@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, Tasks, blimp, choices, crows, labelled};
+use super::{Ask, Group, Tasks, blimp, choices, crows, labelled};
 use crate::input;
 use crate::{Error, Result};
 
@@ -64,6 +64,10 @@ pub struct TextTask {
     /// BoolQ: "According to the following passage, is the question true or false? Choose one from the option."
     #[serde(default)]
     pub instruction: Option<String>,
+    /// Scores a multiple choice by a probability in place of right answers: whether the answer is known, or whether it is given as
+    /// asked for, in the words of `instruction` if there is one. Two suites over one file tell the two apart.
+    #[serde(default)]
+    pub ask: Option<Ask>,
 }
 
 impl TextTask {
@@ -85,6 +89,7 @@ impl TextTask {
             Suite::OLora => Tasks::MultipleChoice(labelled::read(&self.path, limit, self.instruction.as_deref())?),
             Suite::Perplexity => Tasks::Passage(self.passage()?),
         };
+        let tasks = self.asked(tasks)?;
         if tasks.is_empty() {
             return Err(Error::file(&self.path, format!("nothing to score for '{}'", self.name)));
         }
@@ -107,16 +112,34 @@ impl TextTask {
         self.group.or((self.kind == Suite::CrowsPairs).then_some(Group::Bias))
     }
 
+    fn asked(&self, tasks: Tasks) -> Result<Tasks> {
+        match (tasks, self.ask) {
+            (tasks, None) => Ok(tasks),
+            (Tasks::MultipleChoice(questions), Some(Ask::Knowledge)) => Ok(Tasks::MultipleChoice(questions)),
+            (Tasks::MultipleChoice(questions), Some(Ask::Instruction)) => {
+                let asked = questions.iter().map(|question| question.by_letter(self.instruction.as_deref()));
+                Ok(Tasks::MultipleChoice(asked.collect()))
+            }
+            (_, Some(_)) => Err(self.wrong("`ask` is for multiple choice alone: leave it out")),
+        }
+    }
+
     fn check_keys(&self) -> Result<()> {
         if self.kind == Suite::CrowsPairs && self.belongs_to() != Some(Group::Bias) {
             return Err(self.wrong("CrowS-Pairs measure bias, and no ability: leave `group` out"));
         }
+        if self.kind == Suite::OLora && self.ask.is_some() {
+            return Err(self.wrong("files of kind `olora` have their instruction in every question: leave `ask` out"));
+        }
         match (self.kind, self.instruction.as_deref().map(str::trim)) {
+            (_, Some(words)) if self.ask == Some(Ask::Instruction) && !words.is_empty() => Ok(()),
             (Suite::OLora, None | Some("")) => {
                 Err(self.wrong("files of kind `olora` do not say what is asked: give the suite's `instruction`"))
             }
             (Suite::OLora, Some(_)) | (_, None) => Ok(()),
-            (_, Some(_)) => Err(self.wrong("an `instruction` is for kind `olora` alone: leave it out")),
+            (_, Some(_)) => {
+                Err(self.wrong("an `instruction` is for kind `olora`, or for `ask = \"instruction\"`: leave it out"))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 use super::*;
 
 fn task(kind: Suite, path: PathBuf, limit: Option<usize>) -> TextTask {
-    TextTask { name: "suite".into(), kind, path, limit, group: None, instruction: None }
+    TextTask { name: "suite".into(), kind, path, limit, group: None, instruction: None, ask: None }
 }
 
 fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
@@ -143,7 +143,7 @@ fn an_instruction_task_asks_for_its_labels() {
     assert!(silent.read().unwrap_err().to_string().contains("suite 'suite': files of kind `olora` do not say"));
     assert!(asked(" ").read().unwrap_err().to_string().contains("give the suite's `instruction`"));
     let other = TextTask { kind: Suite::Arc, ..asked("?") };
-    assert!(other.read().unwrap_err().to_string().contains("for kind `olora` alone"));
+    assert!(other.read().unwrap_err().to_string().contains("an `instruction` is for kind `olora`"));
     assert!(error(Suite::Jsonl, path).contains("b.jsonl:1: no `choices`"));
 }
 
@@ -216,4 +216,34 @@ fn the_public_suites_have_the_published_sizes() {
     assert_eq!((boolq.read().unwrap().len(), boolq.read().unwrap().chance()), (3270, Some(0.5)));
     let wikitext = Path::new(&data).join("text/wikitext-2/test.txt.gz");
     assert!(task(Suite::Perplexity, wikitext, None).read().unwrap().len() > 1_200_000);
+}
+
+#[test]
+fn a_question_is_asked_for_its_content_or_for_a_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("capitals.jsonl");
+    let row = r#"{"context": "Question: Of France?\nAnswer:", "choices": ["Rome", "Paris", "Bonn"], "gold": 1}"#;
+    std::fs::write(&path, format!("{row}\n")).unwrap();
+    let ask = |ask, instruction: Option<&str>| {
+        let task = TextTask { ask, instruction: instruction.map(Into::into), ..task(Suite::Jsonl, path.clone(), None) };
+        match task.read() {
+            Ok(Tasks::MultipleChoice(mut questions)) => Ok(questions.remove(0)),
+            Ok(_) => unreachable!("multiple choice"),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    assert_eq!(ask(Some(Ask::Knowledge), None), ask(None, None));
+    let asked = ask(Some(Ask::Instruction), Some("Which?")).unwrap();
+    assert_eq!(asked.context, "Which?\n\nQuestion: Of France?\nA. Rome\nB. Paris\nC. Bonn\nAnswer:");
+    assert_eq!((asked.choices, asked.gold), (vec![" A".into(), " B".into(), " C".into()], 1));
+    assert!(ask(Some(Ask::Instruction), None).unwrap().context.starts_with("Choose the right answer"));
+    assert!(ask(Some(Ask::Knowledge), Some("Which?")).unwrap_err().contains("`instruction` is for"));
+    assert!(ask(None, Some("Which?")).unwrap_err().contains("`instruction` is for"));
+}
+
+#[test]
+fn the_probability_is_that_among_the_choices() {
+    let question = MultipleChoice { context: "?".into(), choices: vec![" a".into(), " b".into()], gold: 1 };
+    assert!((question.probability(&[-1000.0, -1000.0 + 3.0_f64.ln()]) - 0.75).abs() < 1e-12);
+    assert_eq!(question.probability(&[-5.0, -5.0]), 0.5);
 }

@@ -6,6 +6,42 @@
 //! effects   what it does for the right answer to put ā(l, h) in the head's place, in prompts that do not show the skill
 //! vector    Σ over the k heads of largest effect of W_O(l) [0 .. ā(l, h) .. 0]
 //! ```
+//!
+//! ```
+//! use orbit_models::instruction_vector::{About, Effect, InstructionVector, Prompt, effects, head_means, strongest};
+//! use orbit_models::{Decoder, DecoderConfig, LanguageModel};
+//!
+//! let device = orbit_core::device("flex")?;
+//! let config = DecoderConfig {
+//!     vocab_size: 20,
+//!     hidden_size: 16,
+//!     intermediate_size: 24,
+//!     num_hidden_layers: 2,
+//!     num_attention_heads: 4,
+//!     num_key_value_heads: 4,
+//!     head_dim: 4,
+//!     ..DecoderConfig::default()
+//! };
+//! let model = LanguageModel::from(Decoder::random(config, 1, &device));
+//! let prompts = [Prompt { tokens: vec![3, 1, 4, 1], answer: vec![5] }];
+//! let means = head_means(&model, &prompts, 8)?;
+//! let found = effects(&model, &prompts, &means, Effect::LogLikelihood)?;
+//! let heads = strongest(&found.heads, 2);
+//! let about = About {
+//!     format: 1,
+//!     task: "digits".into(),
+//!     model: model.base_digest(),
+//!     effect: Effect::LogLikelihood,
+//!     prompts: "their digest".into(),
+//!     averaged: 1,
+//!     patched: 1,
+//!     heads,
+//! };
+//! let vector = InstructionVector::of(&model, means, found.heads, about)?;
+//! let steered = model.steered(vector.changes(Some("layers.1.attn_out".parse()?), 1.0, &device))?;
+//! # let _ = steered;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub(crate) mod effect;
 mod file;

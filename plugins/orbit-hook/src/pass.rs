@@ -13,7 +13,8 @@ pub trait Pass {
     fn tapped(&mut self, site: Site) -> Result<Value>;
 
     /// A forward pass of the frozen original over the same batch, without gradient. Passes with the same edits are computed
-    /// once a micro-batch, however many hooks ask, as long as the first of them keeps what the others want.
+    /// once a micro-batch, however many hooks ask, as long as the first of them keeps what the others want. One with edits goes on
+    /// from an earlier one without, if that keeps [`Site::Out`] of the layer before the first edit.
     fn reference(&mut self, plan: &ForwardPlan) -> Result<Reference>;
 
     /// What the reference pass produced at a site.
