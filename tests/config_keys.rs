@@ -90,6 +90,7 @@ evaluate.text.tasks.kind: [{ name = "questions", kind = "perplexity", path = "qu
 evaluate.text.tasks.path: [{ name = "questions", kind = "arc", path = "other-questions.jsonl", limit = 4 }]
 evaluate.text.tasks.limit: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 3 }]
 evaluate.text.tasks.group: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, group = "reasoning" }]
+evaluate.text.tasks.ask: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, ask = "instruction" }]
 evaluate.text.tasks.instruction: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Say which of the colours that were given to you in the option is the one that fits the words below it best, if one does." }] where evaluate.text.batch_tokens: 200 and evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
 "#;
 
@@ -158,6 +159,7 @@ evaluate.text.tasks.kind: ~"arc"~"perplexity" where evaluate.text.tasks: [{ name
 evaluate.text.tasks.path: ~"questions.jsonl"~"other-questions.jsonl" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.limit: ~4~3 where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.group: ~4~4, group = "reasoning" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.ask: ~4~4, ask = "knowledge" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.instruction: ~"Which?"~"Say which of the colours that were given to you in the option fits." where evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
 "#;
 

@@ -170,7 +170,7 @@ fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
                |
             28 | use.orbti = { metric = "flips", max_drift = 7.5e-3 }
                |     ^^^^^
-            unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `lwf`, `ewc`, `mas`, `si`, `o_lora`, `freeze`, `half`, `plugin`
+            unknown variant `orbti`, expected one of `orbit`, `soup`, `interpolate`, `ema`, `ball`, `l2_sp`, `decay`, `kl`, `lwf`, `ewc`, `mas`, `si`, `o_lora`, `instruction_vector`, `freeze`, `half`, `plugin`
             did you mean `orbit`?"#]],
     );
     check_error(
