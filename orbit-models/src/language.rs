@@ -96,7 +96,7 @@ impl LanguageModel {
 
     /// What heads of a layer add to the residual stream when they have found `found`, `[heads · head width]`.
     pub(crate) fn contribution(&self, layer: usize, found: Vec<f32>) -> Vec<f32> {
-        let device = self.devices().into_iter().next().unwrap_or_default();
+        let Some(device) = self.devices().into_iter().next() else { return Vec::new() };
         let width = found.len();
         // A bias is not what a head adds.
         let rows = Tensor::from_data(TensorData::new([found, vec![0.0; width]].concat(), [1, 2, width]), &device);

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::hook::Site;
 use orbit_core::kernel::log_likelihood;
-use orbit_core::{At, Change, Input, Model, Result, Sites, Trace, pick};
+use orbit_core::{At, Change, Error, Input, Model, Result, Sites, Trace, pick};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,7 @@ pub fn effects_by_full_passes(
     let heads: Vec<(usize, usize)> =
         (0..sites.layers).flat_map(|layer| (0..sites.heads).map(move |head| (layer, head))).collect();
     let mut sums = Sums::new(&sites);
-    let device = parameters_device(model);
+    let device = model.devices().into_iter().next().ok_or_else(|| Error::Input("the model has no parameter".into()))?;
     for prompt in prompts {
         let answer = effect.counted(&prompt.answer);
         let clean = effect.score(&answer_scores(model, prompt, answer, Vec::new(), 1)[0]);
@@ -140,10 +140,6 @@ fn answer_scores(
 pub(crate) fn per_row(scores: Tensor<1>, each: usize) -> Vec<Vec<f64>> {
     let scores: Vec<f32> = scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
     scores.chunks(each.max(1)).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect()
-}
-
-fn parameters_device(model: &impl Model) -> Device {
-    model.devices().into_iter().next().unwrap_or_default()
 }
 
 /// Sums over prompts.

@@ -1,4 +1,4 @@
-//! Lesson 4: a plugin that sees activations.
+//! Lesson 6: a plugin that sees activations.
 //!
 //! [`InstructionVector`] asks the host to keep what some heads find, to run the original with a vector added, and to compare. It never
 //! touches a tensor: the host does all of it where the tensors are, whoever asks.
