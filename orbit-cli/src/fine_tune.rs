@@ -93,7 +93,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     }
     let origin = fit.origin_digest();
     training::listen_for_stop()?;
-    let rhythm = Rhythm { drift_every: run.train.drift_every, save_every: run.train.save_every, keep: run.train.keep };
+    let rhythm = Rhythm::of(&run.train);
     let mut progress = Progress::new(&run.name, fit.steps(), run.train.steps, quiet);
     let ending = training::run(&mut fit, run.train.steps, dir, &training::resume(dir), &rhythm, &mut progress)?;
     progress.finish();

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod config;
 mod fine_tune;
+mod in_context;
 mod language;
 mod machine;
 mod paths;
@@ -21,6 +22,7 @@ mod switch;
 mod training;
 mod usage;
 mod vectors;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -76,8 +76,8 @@ pub(crate) fn resolve_sequence(mut run: SequenceFile, data: &DataDir) -> Result<
 }
 
 /// Makes the paths of files that hooks read absolute; they are relative to the run file's folder.
-fn resolve_hooks(hooks: &mut [HookEntry], beside: &Path) -> Result<()> {
-    for file in hooks.iter_mut().flat_map(|entry| entry.r#use.files()) {
+fn resolve_hooks<'a>(hooks: impl IntoIterator<Item = &'a mut HookEntry>, beside: &Path) -> Result<()> {
+    for file in hooks.into_iter().flat_map(|entry| entry.r#use.files()) {
         *file = std::path::absolute(beside.join(&*file))?.to_string_lossy().into_owned();
     }
     Ok(())
@@ -91,7 +91,7 @@ pub(crate) fn resolve_study(mut study: StudyFile, data: &DataDir) -> Result<Stud
     for path in study.data_paths() {
         *path = data.file(path)?;
     }
-    resolve_hooks(&mut study.hooks, &data.beside)?;
+    resolve_hooks(study.hooks(), &data.beside)?;
     for studied in &mut study.models {
         studied.path = model(&studied.path, &data.beside)?;
     }

@@ -11,9 +11,12 @@ use anyhow::{Context, Result, bail};
 use orbit_core::{Batches, Drift, Fit, MicroBatch, Model, StepReport};
 use orbit_data::Loader;
 use orbit_data::example::ExampleSource;
+use orbit_models::LanguageModel;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Train;
 use crate::progress::Progress;
+use crate::watch::{Seen, Watch};
 
 /// A [`Loader`] as the training step wants it.
 pub(crate) struct Feed<S>(Rc<Loader<S>>);
@@ -56,16 +59,28 @@ pub(crate) struct Metrics {
     /// Measured every so often, at the end of the step.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) drift: Option<Drift>,
+    /// Looked at every so often, at the end of the step.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) watched: Vec<Seen>,
 }
 
-/// When things happen beside stepping.
-pub(crate) struct Rhythm {
+/// When things happen beside stepping. By default nothing does.
+#[derive(Default)]
+pub(crate) struct Rhythm<'a> {
     /// Steps between measurements of drift; 0 never.
     pub(crate) drift_every: u64,
     /// Steps between checkpoints; 0 never.
     pub(crate) save_every: u64,
-    /// Checkpoints kept.
+    /// Checkpoints kept; the last one always is.
     pub(crate) keep: usize,
+    /// Instruction vectors to look at.
+    pub(crate) watch: Option<&'a Watch>,
+}
+
+impl Rhythm<'_> {
+    pub(crate) fn of(train: &Train) -> Self {
+        Self { drift_every: train.drift_every, save_every: train.save_every, keep: train.keep, watch: None }
+    }
 }
 
 /// How a loop of steps ended.
@@ -79,12 +94,12 @@ pub(crate) enum Ending {
 
 /// Steps until the run ends or somebody presses Ctrl-C, and writes a line of metrics a step. `again` is the command that
 /// goes on with the run, which a step that fails tells.
-pub(crate) fn run<M: Model, B: Batches>(
-    fit: &mut Fit<M, B>,
+pub(crate) fn run<B: Batches>(
+    fit: &mut Fit<LanguageModel, B>,
     total: u64,
     dir: &Path,
     again: &str,
-    rhythm: &Rhythm,
+    rhythm: &Rhythm<'_>,
     progress: &mut Progress,
 ) -> Result<Ending> {
     let path = dir.join("metrics.jsonl");
@@ -97,13 +112,15 @@ pub(crate) fn run<M: Model, B: Batches>(
         step.log.retain(|(_, value)| value.is_finite());
         let due = |every: u64| every > 0 && (at.is_multiple_of(every) || at == total);
         let drift = due(rhythm.drift_every).then(|| fit.drift());
+        let watch = rhythm.watch.filter(|watch| due(watch.every));
+        let watched = watch.map_or_else(|| Ok(Vec::new()), |watch| watch.look(&fit.model()))?;
         recent.push_back(step.loss);
         if recent.len() > 20 {
             recent.pop_front();
         }
         let loss = recent.iter().sum::<f64>() / recent.len() as f64;
         progress.set(at, &[("loss", loss)]);
-        let mut line = serde_json::to_vec(&Metrics { step, drift })?;
+        let mut line = serde_json::to_vec(&Metrics { step, drift, watched })?;
         line.push(b'\n');
         metrics.write_all(&line)?;
         let stopping = stop_asked();

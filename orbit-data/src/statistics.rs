@@ -49,6 +49,23 @@ pub fn bootstrap_mean(values: &[f64], resamples: usize, seed: u64) -> Interval {
     Interval { low: means[tail], high: means[resamples - 1 - tail] }
 }
 
+/// Pearson's correlation of pairs. None where either does not vary, or is not finite.
+///
+/// ```
+/// use orbit_data::statistics::pearson;
+/// assert!((pearson(&[(1.0, 2.0), (2.0, 4.0), (3.0, 6.0)]).unwrap() - 1.0).abs() < 1e-12);
+/// // By hand: 1 / √(5 · 1).
+/// assert!((pearson(&[(0.0, 0.0), (1.0, 1.0), (2.0, 0.0), (3.0, 1.0)]).unwrap() - 0.2_f64.sqrt()).abs() < 1e-12);
+/// assert_eq!(pearson(&[(1.0, 2.0), (1.0, 3.0)]), None);
+/// ```
+pub fn pearson(pairs: &[(f64, f64)]) -> Option<f64> {
+    let count = pairs.len() as f64;
+    let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
+    let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|pair| of(pair.0 - x, pair.1 - y)).sum::<f64>();
+    let spread = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
+    (spread > 0.0 && spread.is_finite()).then(|| sum(&|x, y| x * y) / spread)
+}
+
 /// The 95% interval of a statistic of several samples, by the bootstrap: each resample draws every sample anew, of its own
 /// size, and hands the statistic the indices drawn. Resamples for which it has no value are left out.
 pub fn bootstrap(

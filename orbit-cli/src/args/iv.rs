@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use orbit_data::instruct::TaskForm;
 
 /// `orbit iv`.
 #[derive(Debug, Subcommand)]
@@ -20,16 +21,36 @@ pub(crate) enum By {
     LogLikelihood,
 }
 
+/// How the file of a task looks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// Lines of `{"instruction": "...", "input": "...", "output": "..."}`
+    Jsonl,
+    /// Super-NaturalInstructions: first `{"definition": "..."}`, then `{"input": "...", "output": ["..."]}`
+    SuperNi,
+}
+
+impl IvTask {
+    pub(crate) fn form(&self) -> TaskForm {
+        match self.form {
+            Form::Jsonl => TaskForm::Jsonl,
+            Form::SuperNi => TaskForm::SuperNi,
+        }
+    }
+}
+
 /// A task and its prompts.
 #[derive(Debug, Args)]
 pub(crate) struct IvTask {
     /// The model: a directory, or a name that `orbit pull` knows
     #[arg(long)]
     pub(crate) model: PathBuf,
-    /// The task: a file of JSON lines with `instruction`, `input` and `output`. Its first half is for extraction, its second for
-    /// evaluation
+    /// The task: a file of examples, of which the first half is for extraction, the second for evaluation
     #[arg(long, value_name = "FILE")]
     pub(crate) task: PathBuf,
+    /// How the file looks
+    #[arg(long, value_enum, default_value_t = Form::Jsonl)]
+    form: Form,
     /// Examples that a prompt shows
     #[arg(long, default_value_t = 10)]
     pub(crate) shots: usize,
@@ -77,9 +98,9 @@ pub(crate) struct IvEval {
     /// second. Every layer's output when absent
     #[arg(long = "site", value_name = "SITE")]
     pub(crate) sites: Vec<String>,
-    /// What the vector is multiplied by
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) scale: f32,
+    /// What the vector is multiplied by; of several the best, as of sites
+    #[arg(long = "scale", value_name = "SCALE", default_values_t = [1.0])]
+    pub(crate) scales: Vec<f32>,
     /// Vectors of other heads, drawn at random, to compare with
     #[arg(long, default_value_t = 10)]
     pub(crate) controls: usize,

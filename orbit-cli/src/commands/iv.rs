@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use orbit_core::Model;
 use orbit_core::hook::Site;
 use orbit_data::Vocabulary;
-use orbit_data::instruct::{InContext, InContextPrompt, Instance, Task, TaskForm, TaskSource};
+use orbit_data::instruct::{InContext, InContextPrompt, Instance, Task};
 use orbit_data::statistics::bootstrap_mean;
 use orbit_models::LanguageModel;
 use orbit_models::generate::{Answering, answers};
@@ -27,7 +27,7 @@ use crate::args::{By, Iv, IvEval, IvExtract, IvTask};
 use crate::pipeline::Base;
 use crate::report::Machine;
 use crate::usage::Usage;
-use crate::{machine, paths};
+use crate::{in_context, machine, paths};
 
 /// Prompts a forward pass.
 const BATCH: usize = 16;
@@ -54,13 +54,7 @@ struct Asked {
 impl Asked {
     fn open(args: &IvTask) -> Result<Self> {
         let device = orbit_core::device(&args.device)?;
-        let name = args.task.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let source = TaskSource { test: Some(args.task.clone()), ..TaskSource::new(name, TaskForm::Jsonl, &args.task) };
-        let (mut task, _) = source.read(Path::new(""))?;
-        task.test = task.train.split_off(task.train.len().div_ceil(2));
-        if task.test.is_empty() {
-            return Err(Usage::new(format!("{}: a task needs two examples at least", args.task.display())).into());
-        }
+        let task = in_context::halves(&args.task, args.form())?;
         let base = Base::open(&paths::model(&args.model, Path::new("."))?, &device)?;
         let vocabulary = base.vocabulary()?;
         Ok(Self { base, vocabulary, task, device, shots: args.shots, seed: args.seed })
@@ -77,25 +71,12 @@ impl Asked {
         shots: usize,
         shuffled: bool,
     ) -> Result<(Vec<Prompt>, Vec<InContextPrompt>)> {
-        let texts = InContext { shots, shuffled, seed: self.seed }.prompts(&self.task, instances)?;
-        let longest = self.model().longest_text();
-        let tokens = texts.iter().map(|InContextPrompt { prompt, answer }| {
-            let prompt = Prompt { tokens: self.vocabulary.encode(prompt)?, answer: self.vocabulary.encode(answer)? };
-            let length = prompt.tokens.len() + prompt.answer.len();
-            if length > longest {
-                bail!(
-                    "task {}: a prompt has {length} tokens, and the model reads {longest}: give fewer --shots",
-                    self.task.name
-                );
-            }
-            Ok(prompt)
-        });
-        Ok((tokens.collect::<Result<_>>()?, texts))
+        let how = InContext { shots, shuffled, seed: self.seed };
+        in_context::prompts(&self.task, instances, how, &self.vocabulary, self.model().longest_text())
     }
 
-    /// `count` instances of the first half, from the beginning again where it has fewer.
     fn some(&self, count: usize) -> Vec<Instance> {
-        self.task.train.iter().cycle().take(count).cloned().collect()
+        in_context::some(&self.task, count)
     }
 }
 
@@ -169,8 +150,10 @@ struct Evaluation {
     /// The share of the commonest answer there: what saying always the same comes to.
     commonest: f64,
     heads: Vec<String>,
+    /// Where the vector did most in the first half of the task, and multiplied by what; then the same of the distributed form.
     site: String,
     scale: f32,
+    distributed_scale: f32,
     /// Prompts that show examples, and that show none.
     in_context: Share,
     zero_shot: Share,
@@ -206,15 +189,19 @@ fn eval(args: &IvEval) -> Result<()> {
     vector.check(&asked.model().base_digest())?;
     let bare = asked.prompts(&asked.task.test, 0, false)?.0;
     let shown = asked.prompts(&asked.task.test, asked.shots, false)?.0;
-    let steered = |vector: &InstructionVector, site: Option<Site>| {
-        asked.model().clone().steered(vector.changes(site, args.scale, &asked.device))
+    let steered = |vector: &InstructionVector, site: Option<Site>, scale: f32| {
+        asked.model().clone().steered(vector.changes(site, scale, &asked.device))
     };
-    let site = best_site(&asked, args, |site| steered(&vector, Some(site)))?;
-    let with_vector = hits(&steered(&vector, Some(site))?, &bare)?;
+    let tried = |site| args.scales.iter().map(move |&scale| (site, scale));
+    let (site, scale) = best(&asked, sites(&asked, args)?.into_iter().flat_map(tried), |(site, scale)| {
+        steered(&vector, Some(site), scale)
+    })?;
+    let (_, distributed_scale) = best(&asked, tried(site), |(_, scale)| steered(&vector, None, scale))?;
+    let with_vector = hits(&steered(&vector, Some(site), scale)?, &bare)?;
     let mut draws = Vec::new();
     for draw in 0..args.controls as u64 {
         let control = vector.of_other_heads(asked.model(), other_heads(&vector, args.task.seed.wrapping_add(draw)))?;
-        draws.push(hits(&steered(&control, Some(site))?, &bare)?);
+        draws.push(hits(&steered(&control, Some(site), scale)?, &bare)?);
     }
     let mean_of = |at: usize| draws.iter().map(|hits| hits[at]).sum::<f64>() / draws.len().max(1) as f64;
     let random: Vec<f64> = (0..bare.len()).map(mean_of).collect();
@@ -232,11 +219,12 @@ fn eval(args: &IvEval) -> Result<()> {
         commonest: commonest(&bare),
         heads: vector.about.heads.iter().map(|head| Site::Head(head.layer, head.head).to_string()).collect(),
         site: site.to_string(),
-        scale: args.scale,
+        scale,
+        distributed_scale,
         in_context: Share::of(&hits(asked.model(), &shown)?),
         zero_shot: Share::of(&hits(asked.model(), &bare)?),
         with_vector: Share::of(&with_vector),
-        distributed: Share::of(&hits(&steered(&vector, None)?, &bare)?),
+        distributed: Share::of(&hits(&steered(&vector, None, distributed_scale)?, &bare)?),
         random_heads: Share::of(&random),
         random_draws: draws.iter().map(|hits| Share::of(hits).mean).collect(),
         gain_over_random: Share::of(&gain),
@@ -248,25 +236,31 @@ fn eval(args: &IvEval) -> Result<()> {
     print(&shown_evaluation(&evaluation))
 }
 
-/// The site, of those asked for, at which the vector does most in the first half of the task.
-fn best_site(
-    asked: &Asked,
-    args: &IvEval,
-    steered: impl Fn(Site) -> orbit_core::Result<LanguageModel>,
-) -> Result<Site> {
-    let sites = match args.sites.is_empty() {
+/// Where the vector is to be added, by turns.
+fn sites(asked: &Asked, args: &IvEval) -> Result<Vec<Site>> {
+    Ok(match args.sites.is_empty() {
         true => (0..asked.model().sites().layers).map(Site::Out).collect(),
-        false => args.sites.iter().map(|site| site.parse()).collect::<orbit_core::hook::Result<Vec<Site>>>()?,
-    };
-    if let [site] = sites[..] {
-        return Ok(site);
+        false => args.sites.iter().map(|site| site.parse()).collect::<orbit_core::hook::Result<_>>()?,
+    })
+}
+
+/// Of places and scales those with which the vector does most in the first half of the task; the first of several that do as
+/// much.
+fn best(
+    asked: &Asked,
+    tried: impl Iterator<Item = (Site, f32)>,
+    steered: impl Fn((Site, f32)) -> orbit_core::Result<LanguageModel>,
+) -> Result<(Site, f32)> {
+    let tried: Vec<_> = tried.collect();
+    if let [only] = tried[..] {
+        return Ok(only);
     }
     let bare = asked.prompts(&asked.task.train, 0, false)?.0;
-    let mut best = (-1.0, sites[0]);
-    for site in sites {
-        let share = Share::of(&hits(&steered(site)?, &bare)?).mean;
+    let mut best = (-1.0, (Site::Out(0), 1.0));
+    for place in tried {
+        let share = Share::of(&hits(&steered(place)?, &bare)?).mean;
         if share > best.0 {
-            best = (share, site);
+            best = (share, place);
         }
     }
     Ok(best.1)
@@ -305,8 +299,11 @@ fn save(evaluation: &Evaluation, path: &PathBuf) -> Result<()> {
 }
 
 fn shown_evaluation(evaluation: &Evaluation) -> String {
-    let Evaluation { task, items, site, commonest, .. } = evaluation;
-    let mut text = format!("{task}, {items} prompts, the vector at {site}; the commonest answer is {commonest:.3}\n");
+    let Evaluation { task, items, site, scale, distributed_scale, commonest, .. } = evaluation;
+    let mut text = format!(
+        "{task}, {items} prompts, {scale} times the vector at {site} (distributed: {distributed_scale} times); "
+    );
+    let _ = writeln!(text, "the commonest answer is {commonest:.3}");
     for (label, share) in [
         ("in context", &evaluation.in_context),
         ("zero-shot", &evaluation.zero_shot),

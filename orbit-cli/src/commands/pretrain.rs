@@ -157,7 +157,7 @@ fn train(
     let optimizer = AdamW { beta2: 0.98, weight_decay, ..AdamW::default() };
     let schedule = Schedule { learning_rate, warmup: warmup.min(steps), decay: Decay::Cosine, total: steps };
     let mut fit = Fit::new(model, Vec::new(), Feed::new(loader), optimizer, schedule)?;
-    let rhythm = Rhythm { drift_every: 0, save_every: 0, keep: 1 };
+    let rhythm = Rhythm::default();
     let label = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut progress = Progress::new(&format!("pretrain {label}"), 0, steps, global.quiet);
     let ending = training::run(&mut fit, steps, dir, "the same command", &rhythm, &mut progress)?;

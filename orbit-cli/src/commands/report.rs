@@ -13,7 +13,7 @@ use crate::usage::Usage;
 /// Reports of one kind, as one.
 enum Shown {
     Training(Box<Report>),
-    Sequence(SequenceReport),
+    Sequence(Box<SequenceReport>),
     Sequences(Comparison),
     Study(StudyReport),
 }
@@ -44,7 +44,7 @@ impl Shown {
         }
         match (training.len(), sequences.len(), studies.len()) {
             (_, 0, 0) => Ok(Self::Training(Box::new(Report::join(training)?))),
-            (0, 1, 0) => Ok(Self::Sequence(sequences.remove(0))),
+            (0, 1, 0) => Ok(Self::Sequence(Box::new(sequences.remove(0)))),
             (0, _, 0) => Ok(Self::Sequences(Comparison::new(sequences)?)),
             // The measures may be those of an older build.
             (0, 0, 1) => Ok(Self::Study(studies.remove(0).remeasured()?)),

@@ -12,6 +12,7 @@ mod range;
 mod sequence;
 mod study;
 mod train;
+mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,8 +29,9 @@ pub(crate) use evaluate::{Evaluate, Retrieval, Text};
 use range::Fault;
 pub(crate) use sequence::{Adapters, Origin, ReplayFrom, SequenceFile};
 use sequence::{EvaluateTasks, Replay, Sequence};
-pub(crate) use study::{General, Studied, StudyFile};
+pub(crate) use study::{General, Method, Studied, StudyFile};
 pub(crate) use train::{Schedule, Train};
+pub(crate) use watch::{WatchSection, WatchedTask};
 
 /// One fine-tuning: a model, a corpus, how to train, what holds the weights, and what to measure.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
 use super::{
-    ModelSection, Overrides, Text, Train, default_device, default_seed, hooks, mistake, plugins, stem, text_of,
+    ModelSection, Overrides, Text, Train, WatchSection, default_device, default_seed, hooks, mistake, plugins, stem,
+    text_of,
 };
 use crate::usage::Usage;
 
@@ -166,6 +167,17 @@ pub(crate) struct EvaluateTasks {
     /// What the model could do before. Absent: not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<Text>,
+    /// Instruction vectors to watch. Absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchSection>,
+}
+
+impl EvaluateTasks {
+    /// The paths of all its files.
+    pub(super) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let suites = self.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
+        suites.chain(self.watch.iter_mut().flat_map(WatchSection::data_paths))
+    }
 }
 
 impl Default for Sequence {
@@ -176,7 +188,7 @@ impl Default for Sequence {
 
 impl Default for EvaluateTasks {
     fn default() -> Self {
-        Self { batch: 16, later_tasks: true, divergence: 32, text: None }
+        Self { batch: 16, later_tasks: true, divergence: 32, text: None, watch: None }
     }
 }
 
@@ -236,8 +248,7 @@ impl SequenceFile {
     /// The paths of all data files, to be resolved in place.
     pub(crate) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let tasks = self.tasks.iter_mut().flat_map(|task| [Some(&mut task.train), task.test.as_mut()]).flatten();
-        let suites = self.evaluate.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
-        tasks.chain(suites).chain(self.replay.iter_mut().flat_map(Replay::data_paths))
+        tasks.chain(self.evaluate.data_paths()).chain(self.replay.iter_mut().flat_map(Replay::data_paths))
     }
 
     /// The steps of a task's stage.
@@ -294,6 +305,7 @@ impl SequenceFile {
                 ReplayFrom::Tasks => {}
             }
         }
-        self.evaluate.text.as_ref().map_or(Ok(()), Text::check)
+        self.evaluate.text.as_ref().map_or(Ok(()), Text::check)?;
+        self.evaluate.watch.as_ref().map_or(Ok(()), WatchSection::check)
     }
 }

@@ -50,6 +50,9 @@ pub(crate) struct StudyFile {
     /// What holds the weights, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<HookEntry>,
+    /// Ways to train, to be compared: every model goes through the tasks once with each. Absent: one way, that of the study.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<Method>,
     /// What to measure. The suites say in which group they count.
     #[serde(default)]
     pub evaluate: EvaluateTasks,
@@ -66,6 +69,20 @@ pub(crate) struct Studied {
     /// The learning rate of its stages, where it is not that of the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
+}
+
+/// A way to train.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Method {
+    /// What reports call it.
+    pub name: String,
+    /// Hooks behind those of the study.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookEntry>,
+    /// In place of the study's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
 }
 
 /// Training on many instruction tasks at once, before the sequence.
@@ -115,44 +132,55 @@ impl StudyFile {
         let general = self.general.iter_mut().flat_map(|general| &mut general.tasks);
         let tasks = self.tasks.iter_mut().chain(general);
         let tasks = tasks.flat_map(|task| [Some(&mut task.train), task.test.as_mut()]).flatten();
-        let suites = self.evaluate.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
-        let replayed = self.replay.iter_mut().flat_map(Replay::data_paths);
-        tasks.chain(suites).chain(replayed).collect()
+        let replays = self.methods.iter_mut().map(|method| &mut method.replay).chain([&mut self.replay]);
+        let replayed = replays.flatten().flat_map(Replay::data_paths);
+        tasks.chain(self.evaluate.data_paths()).chain(replayed).collect()
     }
 
-    /// The run of a model's sequence with one seed.
-    pub(crate) fn run(&self, model: &Studied, path: PathBuf, seed: u64) -> SequenceFile {
+    /// All hooks, of the study and of its methods.
+    pub(crate) fn hooks(&mut self) -> impl Iterator<Item = &mut HookEntry> {
+        self.hooks.iter_mut().chain(self.methods.iter_mut().flat_map(|method| &mut method.hooks))
+    }
+
+    /// The run of a model's sequence with one seed, by a method.
+    pub(crate) fn run(&self, model: &Studied, path: PathBuf, method: Option<&Method>, seed: u64) -> SequenceFile {
         let mut train = self.train.clone();
         train.learning_rate = model.learning_rate.unwrap_or(train.learning_rate);
         SequenceFile {
-            name: model.name.clone(),
+            name: self.subject(model, method),
             seed,
             device: self.device.clone(),
             model: ModelSection { path },
             tasks: self.tasks.clone(),
             sequence: self.sequence.clone(),
             lora: self.lora.clone(),
-            replay: self.replay.clone(),
+            replay: method.and_then(|method| method.replay.clone()).or_else(|| self.replay.clone()),
             train,
-            hooks: self.hooks.clone(),
+            hooks: self.hooks.iter().chain(method.map_or(&[][..], |method| &method.hooks)).cloned().collect(),
             evaluate: self.evaluate.clone(),
         }
+    }
+
+    /// What reports call a model that goes through the tasks by a method.
+    pub(crate) fn subject(&self, model: &Studied, method: Option<&Method>) -> String {
+        match method {
+            None => model.name.clone(),
+            Some(method) if self.models.len() == 1 => method.name.clone(),
+            Some(method) => format!("{}-{}", model.name, method.name),
+        }
+    }
+
+    /// Every way to train; one that adds nothing to the study where it names none.
+    pub(crate) fn ways(&self) -> Vec<Option<&Method>> {
+        if self.methods.is_empty() { vec![None] } else { self.methods.iter().map(Some).collect() }
     }
 
     fn check(&self) -> Result<(), Fault> {
         if self.models.is_empty() {
             return fault("models", "must have at least one model");
         }
-        let names: Vec<&str> = self.models.iter().map(|model| model.name.as_str()).collect();
-        if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            return fault("models", format!("has two models called \"{name}\": results go by name"));
-        }
-        if names
-            .iter()
-            .any(|name| name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)))
-        {
-            return fault("models.name", "must be letters, digits, dots, dashes and underscores: it names a folder");
-        }
+        check_names("models", self.models.iter().map(|model| model.name.as_str()).collect())?;
+        check_names("methods", self.methods.iter().map(|method| method.name.as_str()).collect())?;
         if self.seeds.is_empty() || (1..self.seeds.len()).any(|at| self.seeds[..at].contains(&self.seeds[at])) {
             return fault("seeds", "must be one or several different numbers");
         }
@@ -165,8 +193,22 @@ impl StudyFile {
             }
         }
         for model in &self.models {
-            self.run(model, model.path.clone(), 0).faults()?;
+            for method in self.ways() {
+                self.run(model, model.path.clone(), method, 0).faults()?;
+            }
         }
         Ok(())
     }
+}
+
+/// Checks that the names in a list are different, and can be those of folders.
+fn check_names(list: &str, names: Vec<&str>) -> Result<(), Fault> {
+    if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        return fault(list, format!("has two {list} called \"{name}\": results go by name"));
+    }
+    let plain = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if names.iter().all(plain) {
+        return Ok(());
+    }
+    fault(&format!("{list}.name"), "must be letters, digits, dots, dashes and underscores: it names a folder")
 }

@@ -24,6 +24,7 @@ pub(crate) mod study;
 mod svg;
 mod table;
 mod text;
+pub(crate) mod watched;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -13,7 +13,7 @@ use orbit_data::continual::{ItemScores, Scores};
 use orbit_data::text::Group;
 use serde::{Deserialize, Serialize};
 
-use super::{Drift, Interval, Machine, Point, file};
+use super::{Drift, Interval, Machine, Point, file, watched::WatchedTask};
 
 pub(super) use findings::TaskMeasures;
 pub(super) use headline::method;
@@ -64,6 +64,9 @@ pub(crate) struct SequenceReport {
     pub suites: Vec<SuiteColumn>,
     /// The stages, in order.
     pub stages: Vec<Stage>,
+    /// Tasks that were watched while others were trained.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<WatchedTask>,
 }
 
 /// A task's column of R: how it is scored, and its scores in `[0, 1]`.

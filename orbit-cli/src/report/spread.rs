@@ -24,6 +24,11 @@ impl Spread {
         }
         (count > 0.0).then(|| Self { mean: sum / count, low, high })
     }
+
+    /// The lowest and the highest, where they differ.
+    pub(super) fn apart(self) -> Option<[f64; 2]> {
+        (self.low < self.high).then_some([self.low, self.high])
+    }
 }
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ pub(crate) struct Subject {
     pub name: String,
     /// Whether it had general instruction tuning before the sequence.
     pub tuned_first: bool,
+    /// How it was trained, for a study that compares that.
+    pub method: Option<String>,
     /// A run for each seed.
     pub runs: Vec<SequenceReport>,
 }
@@ -72,6 +74,9 @@ pub(crate) struct StudyModel {
     pub architecture: String,
     /// Whether it had general instruction tuning before the sequence.
     pub tuned_first: bool,
+    /// How it was trained, for a study that compares that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// A run for each seed, over the same tasks and suites.
     pub runs: Vec<SequenceReport>,
     /// What the runs came to.
@@ -109,7 +114,12 @@ impl StudyReport {
     /// # Errors
     /// As [`new`](Self::new).
     pub(crate) fn remeasured(self) -> Result<Self> {
-        let subject = |StudyModel { name, tuned_first, runs, .. }: StudyModel| Subject { name, tuned_first, runs };
+        let subject = |StudyModel { name, tuned_first, method, runs, .. }: StudyModel| Subject {
+            name,
+            tuned_first,
+            method,
+            runs,
+        };
         Self::new(self.origin, self.models.into_iter().map(subject).collect())
     }
 
@@ -135,6 +145,11 @@ impl StudyReport {
         views::text(self)
     }
 
+    /// Whether it is one of ways to train, not of models.
+    fn compares_methods(&self) -> bool {
+        self.models.iter().any(|model| model.method.is_some())
+    }
+
     /// The tasks, in order; they are the same for all models.
     fn tasks(&self) -> Vec<String> {
         let run = self.models.first().and_then(|model| model.runs.first());
@@ -143,11 +158,11 @@ impl StudyReport {
 }
 
 impl StudyModel {
-    fn new(Subject { name, tuned_first, runs }: Subject) -> Result<Self> {
+    fn new(Subject { name, tuned_first, method, runs }: Subject) -> Result<Self> {
         let measures = ModelMeasures::new(&runs).with_context(|| format!("cannot measure model {name}"))?;
         let first = runs.first().with_context(|| format!("model {name} has no run"))?;
         let (parameters, architecture) = (first.parameters, first.architecture.clone());
-        Ok(Self { name, parameters, architecture, tuned_first, runs, measures })
+        Ok(Self { name, parameters, architecture, tuned_first, method, runs, measures })
     }
 }
 
@@ -200,6 +215,7 @@ mod tests {
             let subject = |model: &StudyModel| Subject {
                 name: model.name.clone(),
                 tuned_first: model.tuned_first,
+                method: None,
                 runs: model.runs.clone(),
             };
             study.models[..2].iter().map(subject).collect::<Vec<_>>()

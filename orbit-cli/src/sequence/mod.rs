@@ -38,6 +38,7 @@ use crate::language::{self, Suite};
 use crate::pipeline::Base;
 use crate::report::sequence::SequenceReport;
 use crate::usage::Usage;
+use crate::watch::Watch;
 use crate::{machine, plugins, training, vectors};
 use examples::Replayed;
 use record::{Measured, StageRecord};
@@ -112,7 +113,9 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<
         batch: run.evaluate.batch,
         quiet,
     };
-    let mut course = Course::new(run, &base.model, dir, quiet);
+    let watch = run.evaluate.watch.as_ref();
+    let watch = watch.map(|section| Watch::open(section, &base.model, &vocabulary, &prompts)).transpose()?;
+    let mut course = Course::new(run, &base.model, watch.as_ref(), dir, quiet);
     course.check()?;
     let measuring = Measuring { run, tasks, suites: &suites, examiner, base: &base.model };
     let replayed = Replayed::new(run, &base.model, &vocabulary, dir)?;
@@ -138,7 +141,10 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<
         records.push(read_json(&scores)?);
     }
     training::warn_of_idle(records.iter().map(|record| record.acted.as_slice()));
+    let untrained = watch.map_or_else(|| Ok(Vec::new()), |watch| watch.look(&base.model))?;
+    let watched = record::watched(untrained, &records);
     let report = record::report(run, started, &base.model, &measuring, before, records)?;
+    let report = SequenceReport { watched, ..report };
     report.save(dir)?;
     Ok(Some(report))
 }

@@ -12,8 +12,10 @@ use super::tasks::TaskResult;
 use crate::config::{Adapters, SequenceFile};
 use crate::language::{Item, Metric, Suite, SuiteResult};
 use crate::report::sequence::{SequenceReport, Stage, SuiteColumn, TaskColumn, TaskScore};
+use crate::report::watched::{Look, WatchedTask};
 use crate::report::{self, Point};
 use crate::training::Metrics;
+use crate::watch::Seen;
 use crate::{fine_tune, machine};
 
 const RESAMPLES: usize = 1000;
@@ -40,6 +42,8 @@ pub(crate) struct StageRecord {
     pub(crate) acted: Vec<(String, u64)>,
     trained_parameters: u64,
     history: Vec<Point>,
+    #[serde(default)]
+    watched: Vec<(u64, Vec<Seen>)>,
 }
 
 impl StageRecord {
@@ -63,6 +67,11 @@ impl StageRecord {
             merges: merged + fine_tune::merges(fit.finish_log()),
             acted: fit.acted(),
             trained_parameters: trained as u64,
+            watched: metrics
+                .iter()
+                .filter(|line| !line.watched.is_empty())
+                .map(|line| (line.step.step, line.watched.clone()))
+                .collect(),
             history: report::downsample(&metrics.iter().map(fine_tune::point).collect::<Vec<_>>(), 100),
         }
     }
@@ -128,7 +137,27 @@ pub(crate) fn report(
         tasks: tasks.collect(),
         suites: suites.collect(),
         stages: stages.collect(),
+        watched: Vec::new(),
     })
+}
+
+/// The looks at each watched task, over all stages: first that before training, as step 0.
+pub(crate) fn watched(untrained: Vec<Seen>, records: &[StageRecord]) -> Vec<WatchedTask> {
+    let mut looks = vec![(0, untrained)];
+    let mut begin = 0;
+    for record in records {
+        looks.extend(record.watched.iter().map(|(step, seen)| (begin + step, seen.clone())));
+        begin += record.steps;
+    }
+    let names: Vec<String> = looks[0].1.iter().map(|seen| seen.task.clone()).collect();
+    let of = |(at, name): (usize, String)| {
+        let look = |(step, seen): &(u64, Vec<Seen>)| {
+            let Seen { cosine, in_context, loss, .. } = *seen.get(at)?;
+            Some(Look { step: *step, cosine, in_context, loss })
+        };
+        WatchedTask { name, looks: looks.iter().filter_map(look).collect() }
+    };
+    names.into_iter().enumerate().map(of).collect()
 }
 
 /// The run without where its files lie on this machine.

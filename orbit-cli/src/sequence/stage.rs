@@ -15,6 +15,7 @@ use crate::config::{Adapters, Origin, SequenceFile};
 use crate::fine_tune;
 use crate::progress::Progress;
 use crate::training::{self, Ending, Feed, Rhythm};
+use crate::watch::Watch;
 
 type Training = Fit<LanguageModel, Feed<Examples>>;
 
@@ -25,6 +26,7 @@ pub(crate) struct Course<'a> {
     run: &'a SequenceFile,
     base: &'a LanguageModel,
     dir: &'a Path,
+    watch: Option<&'a Watch>,
     quiet: bool,
     /// The training of the stage before, as far as it was done by this process.
     fit: Option<Training>,
@@ -51,8 +53,14 @@ impl Ended {
 }
 
 impl<'a> Course<'a> {
-    pub(crate) fn new(run: &'a SequenceFile, base: &'a LanguageModel, dir: &'a Path, quiet: bool) -> Self {
-        Self { run, base, dir, quiet, fit: None, origin: base.base_digest() }
+    pub(crate) fn new(
+        run: &'a SequenceFile,
+        base: &'a LanguageModel,
+        watch: Option<&'a Watch>,
+        dir: &'a Path,
+        quiet: bool,
+    ) -> Self {
+        Self { run, base, dir, watch, quiet, fit: None, origin: base.base_digest() }
     }
 
     /// The digest of the weights that the run began with.
@@ -70,8 +78,7 @@ impl<'a> Course<'a> {
         if let Some(latest) = training::checkpoints(&folder)?.pop() {
             fit.load(&latest)?;
         }
-        let train = &self.run.train;
-        let rhythm = Rhythm { drift_every: train.drift_every, save_every: train.save_every, keep: train.keep };
+        let rhythm = Rhythm { watch: self.watch, ..Rhythm::of(&self.run.train) };
         let label = format!("{} {}", self.run.name, self.run.tasks[stage].name);
         let mut progress = Progress::new(&label, fit.steps(), steps, self.quiet);
         let ending = training::run(&mut fit, steps, &folder, &training::resume(self.dir), &rhythm, &mut progress)?;

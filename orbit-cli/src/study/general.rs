@@ -33,7 +33,7 @@ pub(crate) fn tune(
     let base = Base::open(&model.path, &orbit_core::device(&study.device)?)?;
     let vocabulary = base.vocabulary()?;
     let seed = study.seeds.first().copied().unwrap_or(1);
-    let run = study.run(model, model.path.clone(), seed);
+    let run = study.run(model, model.path.clone(), None, seed);
     let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
     let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
     let (tasks, _) = TaskSequence::read(&general.tasks, Path::new(""))?;
@@ -47,7 +47,7 @@ pub(crate) fn tune(
         fit.load(&latest)?;
     }
     training::listen_for_stop()?;
-    let rhythm = Rhythm { drift_every: 0, save_every: run.train.save_every, keep: run.train.keep };
+    let rhythm = Rhythm { save_every: run.train.save_every, keep: run.train.keep, ..Rhythm::default() };
     let mut progress = Progress::new(&format!("{} general", model.name), fit.steps(), steps, quiet);
     let ending = training::run(&mut fit, steps, dir, "the same command", &rhythm, &mut progress)?;
     progress.finish();

@@ -5,6 +5,7 @@
 //!     general/NAME/model/        a model after general instruction tuning, as a Hugging Face directory
 //!     runs/NAME/seed-N/          a run over the tasks
 //!     runs/NAME-tuned/seed-N/    the same, from the tuned model
+//!     runs/METHOD/seed-N/        the same by a method, for a study of one model that has them; of several models NAME-METHOD
 //!     report.json, report.html
 //! ```
 //!
@@ -17,7 +18,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::config::{Studied, StudyFile};
+use crate::config::{Method, SequenceFile, StudyFile};
 use crate::report::sequence::SequenceReport;
 use crate::report::study::{Origin, StudyReport, Subject};
 use crate::usage::Usage;
@@ -44,16 +45,23 @@ pub(crate) fn run(study: &StudyFile, dir: &Path, quiet: bool) -> Result<Option<S
     let started = machine::now();
     let mut subjects = Vec::new();
     for model in &study.models {
-        let Some(runs) = runs_of(study, model, &dir.join("runs").join(&model.name), &model.path, quiet)? else {
-            return Ok(None);
-        };
-        subjects.push(Subject { name: model.name.clone(), tuned_first: false, runs });
+        for method in study.ways() {
+            let name = study.subject(model, method);
+            let folder = dir.join("runs").join(&name);
+            let run = |seed| study.run(model, model.path.clone(), method, seed);
+            let Some(runs) = runs_of(&study.seeds, run, &folder, quiet)? else { return Ok(None) };
+            subjects.push(Subject { name, tuned_first: false, method: named(method), runs });
+        }
         let Some(general) = &study.general else { continue };
-        let name = format!("{}-tuned", model.name);
         let folder = dir.join("general").join(&model.name);
         let Some(path) = general::tune(study, general, model, &folder, quiet)? else { return Ok(None) };
-        let Some(runs) = runs_of(study, model, &dir.join("runs").join(&name), &path, quiet)? else { return Ok(None) };
-        subjects.push(Subject { name, tuned_first: true, runs });
+        for method in study.ways() {
+            let name = format!("{}-tuned", study.subject(model, method));
+            let folder = dir.join("runs").join(&name);
+            let run = |seed| study.run(model, path.clone(), method, seed);
+            let Some(runs) = runs_of(&study.seeds, run, &folder, quiet)? else { return Ok(None) };
+            subjects.push(Subject { name, tuned_first: true, method: named(method), runs });
+        }
     }
     let origin = Origin {
         title: study.name.clone(),
@@ -69,23 +77,26 @@ pub(crate) fn run(study: &StudyFile, dir: &Path, quiet: bool) -> Result<Option<S
     Ok(Some(report))
 }
 
-/// The runs of a model over the tasks, one for each seed.
+fn named(method: Option<&Method>) -> Option<String> {
+    method.map(|method| method.name.clone())
+}
+
+/// The runs over the tasks, one for each seed.
 fn runs_of(
-    study: &StudyFile,
-    model: &Studied,
+    seeds: &[u64],
+    run: impl Fn(u64) -> SequenceFile,
     dir: &Path,
-    path: &Path,
     quiet: bool,
 ) -> Result<Option<Vec<SequenceReport>>> {
     let mut reports = Vec::new();
-    for &seed in &study.seeds {
+    for &seed in seeds {
         let folder = dir.join(format!("seed-{seed}"));
         let done = folder.join("report.json");
         if done.exists() {
             reports.push(SequenceReport::load(&done)?);
             continue;
         }
-        let run = study.run(model, path.to_owned(), seed);
+        let run = run(seed);
         if !sequence::is_one(&folder) {
             sequence::prepare(&run, &folder, false, false)?;
         }

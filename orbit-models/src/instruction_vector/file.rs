@@ -96,6 +96,15 @@ fn contributions(model: &LanguageModel, means: &HeadMeans, heads: &[ChosenHead])
     Ok(found.into_iter().map(|(layer, found)| (layer, model.contribution(layer, found))).collect())
 }
 
+/// The vector that heads make: the sum of what each adds to the residual stream of `model`, whose output projections may have
+/// changed since the heads were chosen.
+///
+/// # Errors
+/// Without heads, or for one that the means do not have.
+pub fn vector_of(model: &LanguageModel, means: &HeadMeans, heads: &[ChosenHead]) -> Result<Vec<f32>> {
+    Ok(sum(&contributions(model, means, heads)?))
+}
+
 fn sum(layers: &BTreeMap<usize, Vec<f32>>) -> Vec<f32> {
     let width = layers.values().next().map_or(0, Vec::len);
     (0..width).map(|at| layers.values().map(|layer| layer[at]).sum()).collect()

@@ -23,39 +23,66 @@ impl HeadMeans {
     }
 }
 
+/// What a model is about to do at the ends of prompts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptEnds {
+    /// What its heads have found there.
+    pub means: HeadMeans,
+    /// For each prompt, whether the answer's first token is the likeliest of all.
+    pub hits: Vec<bool>,
+}
+
 /// The mean over prompts of what each head has found at the last token, before the output projection. A forward pass over the
 /// prompts, `batch` rows at a time; sums are in f64.
 ///
 /// # Errors
 /// Without prompts, for an empty one, or a model whose heads cannot be seen.
 pub fn head_means(model: &impl Model, prompts: &[Prompt], batch: usize) -> Result<HeadMeans> {
+    Ok(prompt_ends(model, prompts, batch)?.means)
+}
+
+/// As [`head_means`], and which prompts the model would answer rightly, from the same passes.
+///
+/// # Errors
+/// As [`head_means`].
+pub fn prompt_ends(model: &impl Model, prompts: &[Prompt], batch: usize) -> Result<PromptEnds> {
     let sites = check(model, prompts)?;
     let mut sums = vec![vec![0.0_f64; sites.heads * sites.head_width]; sites.layers];
-    let mut order: Vec<&Prompt> = prompts.iter().collect();
-    order.sort_by_key(|prompt| prompt.tokens.len());
+    let mut hits = vec![false; prompts.len()];
+    let mut order: Vec<usize> = (0..prompts.len()).collect();
+    order.sort_by_key(|&at| prompts[at].tokens.len());
     for batch in order.chunks(batch.max(1)) {
-        let rows: Vec<&[u32]> = batch.iter().map(|prompt| prompt.tokens.as_slice()).collect();
+        let rows: Vec<&[u32]> = batch.iter().map(|&at| prompts[at].tokens.as_slice()).collect();
         let mut trace = Trace::new((0..sites.layers).map(Site::Heads).collect(), Vec::new());
-        model.traced(&prompt_rows(&rows), &mut trace);
+        let hidden = model.traced(&prompt_rows(&rows), &mut trace);
         for (layer, sums) in sums.iter_mut().enumerate() {
-            let found = at_ends(&trace, Site::Heads(layer))?;
-            for row in found.chunks_exact(sums.len()) {
+            let found = trace.kept(Site::Heads(layer)).ok_or_else(|| unseen(layer))?;
+            for row in at_ends(found, &trace).chunks_exact(sums.len()) {
                 sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
             }
+        }
+        let [count, width, entries] = hidden.dims();
+        let last: Vec<u32> = rows.iter().enumerate().map(|(at, row)| (at * width + row.len() - 1) as u32).collect();
+        let logits = model.logits(pick(hidden.reshape([count * width, entries]), &last));
+        let likeliest = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>().unwrap_or_default();
+        for (&at, token) in batch.iter().zip(likeliest) {
+            hits[at] = prompts[at].answer.first().is_some_and(|&right| i64::from(right) == token);
         }
     }
     let mean = |sum: f64| (sum / prompts.len() as f64) as f32;
     let layers = sums.into_iter().map(|sums| sums.into_iter().map(mean).collect()).collect();
-    Ok(HeadMeans { layers, head_width: sites.head_width })
+    Ok(PromptEnds { means: HeadMeans { layers, head_width: sites.head_width }, hits })
+}
+
+fn unseen(layer: usize) -> Error {
+    Error::Input(format!("the model does not show what is at {}", Site::Heads(layer)))
 }
 
 /// The activation at the end of every prompt, row by row.
-fn at_ends(trace: &Trace, site: Site) -> Result<Vec<f32>> {
-    let kept: Tensor<3> =
-        trace.kept(site).ok_or_else(|| Error::Input(format!("the model does not show what is at {site}")))?;
+fn at_ends(kept: Tensor<3>, trace: &Trace) -> Vec<f32> {
     let [rows, width, entries] = kept.dims();
     let found = pick(kept.reshape([rows * width, entries]), &trace.ends());
-    Ok(found.into_data().convert::<f32>().try_into_vec().unwrap_or_default())
+    found.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }
 
 /// Whether prompts and model can be used; the model's sites.

@@ -48,8 +48,8 @@ mod file;
 mod means;
 
 pub use effect::{Effect, Effects, effects, effects_by_full_passes};
-pub use file::{About, ChosenHead, InstructionVector, strongest};
-pub use means::{HeadMeans, head_means};
+pub use file::{About, ChosenHead, InstructionVector, strongest, vector_of};
+pub use means::{HeadMeans, PromptEnds, head_means, prompt_ends};
 
 /// A prompt in tokens, and the answer that is right.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub(super) mod sizes;
 pub(super) mod stage_loss;
 pub(super) mod stages;
 mod trade_off;
+pub(super) mod watched;
 
 use std::borrow::Cow;
 

@@ -7,6 +7,7 @@ use super::super::{
     Drift, Point, SequenceReport, StudyReport,
     sequence::{Stage, SuiteColumn, TaskColumn, TaskScore},
     study::{Origin, Subject},
+    watched::{Look, WatchedTask},
 };
 use super::report;
 
@@ -98,6 +99,7 @@ pub(crate) fn study() -> StudyReport {
     let subject = |made: &Made| Subject {
         name: made.name.to_owned(),
         tuned_first: made.tuned_first,
+        method: None,
         runs: (1..=3).map(|seed| run(made, seed)).collect(),
     };
     StudyReport::new(origin, MODELS.iter().map(subject).collect()).unwrap_or_else(|error| panic!("{error:#}"))
@@ -132,6 +134,7 @@ fn run(made: &Made, seed: u64) -> SequenceReport {
         tasks: (0..3).map(|task| column(made, seed, task)).collect(),
         suites: (0..SUITES.len()).map(|suite| scores(made, seed, suite)).chain([wikitext(made, seed)]).collect(),
         stages: (0..3).map(|stage| stage_of(made, seed, stage)).collect(),
+        watched: ["antonym", "plural"].map(|name| watched(made, seed, name)).into(),
     }
 }
 
@@ -193,6 +196,16 @@ fn stage_of(made: &Made, seed: u64, stage: usize) -> Stage {
         divergence: Some(0.2 + 0.1 * stage as f64 * made.loss + 0.02 * hash(&[seed, stage as u64])),
         history: (1..=120).map(point).collect(),
     }
+}
+
+/// A task whose vector turns away while its loss rises.
+fn watched(made: &Made, seed: u64, name: &str) -> WatchedTask {
+    let look = |at: u64| {
+        let gone = 0.05 * at as f64 * made.loss;
+        let noise = if at == 0 { 0.0 } else { 0.05 * hash(&[seed, at, name.len() as u64]) };
+        Look { step: at * 60, cosine: 1.0 - gone, in_context: 0.6 - gone, loss: 2.0 + 3.0 * gone + noise }
+    };
+    WatchedTask { name: name.to_owned(), looks: (0..=6).map(look).collect() }
 }
 
 /// A number in `[0, 1)` that looks random.

@@ -7,6 +7,7 @@ use crate::report::{
     page::{Block, Fact, Page},
     quantity,
     text::{captioned, opening},
+    watched,
 };
 
 /// Words the page uses; those of suites are shared with studies.
@@ -76,12 +77,22 @@ pub(super) fn html(report: &SequenceReport) -> Result<String> {
     Page::new(&report.title, headline(report, &findings), origin(report))
         .section("Result", [tables::measures(&findings.tasks), by_group].map(Block::Table))
         .section("Plots", [Block::Figures(figures(report, &findings))])
+        .section("The warning", warning(report))
         .section("The tasks", [findings.matrix.table(), tables::stages(&report.stages, &findings)].map(Block::Table))
         .section("What the model could do before", details.map(Block::Table))
         .terms(&TERMS)
         .terms(&SUITE_TERMS)
         .terms(&[INTERVALS])
         .render()
+}
+
+/// How the vectors of watched tasks moved.
+fn warning(report: &SequenceReport) -> Vec<Block> {
+    if report.watched.is_empty() {
+        return Vec::new();
+    }
+    let stages: Vec<u64> = report.stages.iter().map(|stage| stage.steps).collect();
+    vec![Block::Table(watched::table(&report.watched)), Block::Figures(watched::figures(&report.watched, &stages))]
 }
 
 /// The report on a terminal.
@@ -99,6 +110,7 @@ pub(super) fn text(report: &SequenceReport) -> Result<String> {
         tables::bias(&findings),
         tables::losses(&findings.model.losses),
         tables::stages(&report.stages, &findings),
+        watched::table(&report.watched),
     ];
     let mut text = opening(&report.title, &headline(report, &findings));
     tables.iter().filter(|table| !table.rows.is_empty()).for_each(|table| text += &captioned(table));
@@ -137,7 +149,7 @@ mod tests {
     #[test]
     fn page_stands_alone() {
         let page = html(&sample::sequence(1)).unwrap();
-        assert_eq!(page.matches("<svg").count(), 7);
+        assert_eq!(page.matches("<svg").count(), 7 + 2);
         for outside in ["<script", "<link", "src=", "href=\"http", "url(", "@import", "NaN"] {
             assert!(!page.contains(outside), "{outside}");
         }

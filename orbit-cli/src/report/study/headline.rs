@@ -10,7 +10,8 @@ use crate::report::{Headline, measures::Measured, quantity};
 
 /// What a reader should take away, and what should make them careful.
 pub(super) fn headline(study: &StudyReport) -> Headline {
-    let summary = [Some(subject(study)), kept(study), Some(verdict(&floors(study)))];
+    let floor = (!study.compares_methods()).then(|| verdict(&floors(study)));
+    let summary = [Some(subject(study)), kept(study), floor];
     let summary = summary.into_iter().flatten().collect::<Vec<_>>().join(" ");
     let cautions = few_seeds(study).into_iter().chain(at_guessing(study)).chain(unmeasured(study)).collect();
     Headline { summary, cautions }
@@ -25,6 +26,10 @@ fn subject(study: &StudyReport) -> String {
     let each = if study.models.len() == 1 { "" } else { " each" };
     let seeds = range(study.models.iter().map(|model| model.runs.len()));
     let tasks = study.tasks().len();
+    if study.compares_methods() {
+        let count = study.models.len();
+        return format!("{count} ways to tune a model on {tasks} tasks in turn are compared, with {seeds}{each}.");
+    }
     format!("{models} tuned on {tasks} tasks in turn, with {seeds}{each}.")
 }
 

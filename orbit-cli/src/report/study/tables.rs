@@ -9,12 +9,22 @@ use crate::report::{
     quantity,
     spread::Spread,
     table::{Cell, Row, Table},
+    watched::{Look, Score, WatchedTask, correlation},
 };
 
 /// What the models are.
 pub(super) fn models(study: &StudyReport) -> Table {
-    let columns =
-        ["Parameters", "Trained", "Architecture", "Tuned first", "Hooks", "Seeds", "Steps a run", "Time a run"];
+    let columns = [
+        "Parameters",
+        "Trained",
+        "Architecture",
+        "Tuned first",
+        "Hooks",
+        "Seeds",
+        "Steps a run",
+        "Time a run",
+        "Time a step",
+    ];
     let row = |model: &StudyModel| {
         let steps = mean(model, |run| run.stages.iter().map(|stage| stage.steps as f64).sum());
         let seconds = mean(model, |run| run.stages.iter().map(|stage| stage.seconds).sum());
@@ -30,6 +40,7 @@ pub(super) fn models(study: &StudyReport) -> Table {
             Cell::plain(model.runs.len().to_string()),
             Cell::plain(quantity::count(steps.round() as u64)),
             Cell::plain(quantity::duration(seconds)),
+            Cell::plain(format!("{} s", quantity::significant(seconds / steps))),
         ]
     };
     table(study, "The models", columns.map(str::to_owned).into(), row)
@@ -204,11 +215,44 @@ pub(super) fn losses(study: &StudyReport) -> Table {
     if names.is_empty() { Table { rows: Vec::new(), ..table } } else { table }
 }
 
+/// What became of watched tasks, and how the cosine of their vectors went with it: over tasks and seeds.
+pub(super) fn watched(study: &StudyReport) -> Table {
+    let columns = ["Cosine", "In context before", "In context after", "Loss before", "Loss after"];
+    let columns = columns.into_iter().chain(["r in context", "r loss", "r loss, a look ahead"]);
+    let row = |model: &StudyModel| {
+        let tasks = || model.runs.iter().flat_map(|run| &run.watched);
+        let over = |of: &dyn Fn(&WatchedTask) -> Option<f64>| {
+            let means = model.runs.iter().map(|run| Spread::over(run.watched.iter().filter_map(of)));
+            let spread = Spread::over(means.flatten().map(|spread| spread.mean));
+            Cell::new(spread.map(|spread| spread.mean), spread.and_then(Spread::apart), quantity::score)
+        };
+        let first = |of: fn(&Look) -> f64| move |task: &WatchedTask| task.looks.first().map(of);
+        let last = |of: fn(&Look) -> f64| move |task: &WatchedTask| task.looks.last().map(of);
+        let in_context = |look: &Look| look.in_context;
+        let loss = |look: &Look| look.loss;
+        let correlations = [(Score::InContext, 0), (Score::Loss, 0), (Score::Loss, 1)]
+            .map(|(score, ahead)| Cell::perhaps(correlation(tasks(), score, ahead).as_ref(), quantity::signed));
+        let ends = [
+            over(&last(|look| look.cosine)),
+            over(&first(in_context)),
+            over(&last(in_context)),
+            over(&first(loss)),
+            over(&last(loss)),
+        ];
+        ends.into_iter().chain(correlations).collect()
+    };
+    let caption = "Watched tasks: the cosine of their instruction vectors with those before training, and r, its correlation \
+                   with the change of a score";
+    let watched = study.models.iter().any(|model| model.runs.iter().any(|run| !run.watched.is_empty()));
+    let table = table(study, caption, columns.map(str::to_owned).collect(), row);
+    if watched { table } else { Table { rows: Vec::new(), ..table } }
+}
+
 /// KL to the start, stage by stage.
 pub(super) fn divergence(study: &StudyReport) -> Table {
     let row = |model: &StudyModel| {
         let cell = |spread: &Option<Spread>| {
-            let ends = spread.filter(|spread| spread.low < spread.high).map(|spread| [spread.low, spread.high]);
+            let ends = spread.and_then(Spread::apart);
             Cell::new(spread.map(|spread| spread.mean), ends, quantity::score)
         };
         model.measures.divergence.iter().map(cell).collect()

@@ -58,10 +58,16 @@ pub(super) fn html(study: &StudyReport) -> Result<String> {
     let heat_maps = figures::heat_maps(study);
     let maps = if heat_maps.is_empty() { String::new() } else { format!("{READING} Scores are means over seeds.") };
     let changes = [tables::losses(study), tables::divergence(study)];
-    Page::new(&study.origin.title, headline(study), origin(study))
-        .section("The models and the sequence", [tables::models(study), tables::sequence(study)].map(Block::Table))
-        .section("Does forgetting grow with size?", size)
-        .section("Luo et al.’s five claims", [Block::Text(RULE.into()), Block::Claims(claims(study))])
+    let mut page = Page::new(&study.origin.title, headline(study), origin(study));
+    let beginning = [tables::models(study), tables::sequence(study)].map(Block::Table);
+    page = if study.compares_methods() {
+        page.section("The methods and the sequence", beginning)
+    } else {
+        page.section("The models and the sequence", beginning)
+            .section("Does forgetting grow with size?", size)
+            .section("Luo et al.’s five claims", [Block::Text(RULE.into()), Block::Claims(claims(study))])
+    };
+    page.section("The warning", [Block::Table(tables::watched(study))])
         .section("What was kept and lost, by group", groups.chain([Block::Table(tables::tuning(study))]))
         .section("Stage by stage", [Block::Figures(curves)])
         .section("The tasks: scores after each stage", [Block::Text(maps), Block::Figures(heat_maps)])
@@ -79,9 +85,13 @@ pub(super) fn text(study: &StudyReport) -> String {
         tables::tuning(study),
         tables::losses(study),
         tables::divergence(study),
+        tables::watched(study),
     ]);
     let mut text = opening(&study.origin.title, &headline(study));
     tables.filter(|table| !table.rows.is_empty()).for_each(|table| text += &captioned(&table));
+    if study.compares_methods() {
+        return text;
+    }
     text += "\nThe floor effect\n";
     about_floor(&floors(study)).iter().for_each(|line| text += &format!("- {line}\n"));
     text += &format!("\nLuo et al.'s five claims\n{RULE}\n");
