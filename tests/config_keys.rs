@@ -32,7 +32,7 @@ const SEQUENCE: Kind = Kind {
     schema: &["--tasks"],
     cases: SEQUENCE_CASES,
     base: sequence_base,
-    lists: &["tasks", "hooks", "evaluate.text.tasks", "replay.from.text.sources"],
+    lists: &["tasks", "hooks", "evaluate.text.tasks", "evaluate.watch.tasks", "replay.from.text.sources"],
     // Other wordings of an instruction are for switches, which are trained apart; a run checks them and trains on none.
     elsewhere: &["tasks.paraphrases"],
 };
@@ -161,6 +161,12 @@ evaluate.text.tasks.limit: ~4~3 where evaluate.text.tasks: [{ name = "questions"
 evaluate.text.tasks.group: ~4~4, group = "reasoning" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.ask: ~4~4, ask = "knowledge" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.instruction: ~"Which?"~"Say which of the colours that were given to you in the option fits." where evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
+evaluate.watch.every: 1 where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
+evaluate.watch.prompts: 2 where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
+evaluate.watch.shots: 2 where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
+evaluate.watch.tasks.path: ~birds~fowl where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
+evaluate.watch.tasks.form: ~vector~form = "super_ni", vector where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
+evaluate.watch.tasks.vector: ~two~three where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
 "#;
 
 fn sequence_base() -> Keys {
@@ -453,6 +459,16 @@ fn every_key_changes_something() {
 fn every_key_of_a_sequence_changes_something() {
     let dir = tempfile::tempdir().unwrap();
     write_files(dir.path());
+    let birds = dir.path().join("birds.train.jsonl");
+    fs::copy(dir.path().join("birds.test.jsonl"), dir.path().join("fowl.train.jsonl")).unwrap();
+    for (name, heads) in [("two", "2"), ("three", "3")] {
+        let mut extract = orbit();
+        extract.args(["iv", "extract", "--shots", "1", "--averaged", "2", "--patched", "1", "--heads", heads]);
+        extract.arg("--model").arg(Path::new(ROOT).join("orbit-cli/assets/tiny-lm")).arg("--task").arg(&birds);
+        assert!(
+            extract.arg("--out").arg(dir.path().join(name).with_extension("safetensors")).status().unwrap().success()
+        );
+    }
     all_change(&SEQUENCE, dir.path());
 }
 

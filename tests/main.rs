@@ -12,6 +12,7 @@ mod fit;
 mod golden;
 mod kernels;
 mod lora;
+mod methods;
 mod plugins;
 mod program;
 mod reference;

@@ -15,7 +15,7 @@ enum Shown {
     Training(Box<Report>),
     Sequence(Box<SequenceReport>),
     Sequences(Comparison),
-    Study(StudyReport),
+    Study(Box<StudyReport>),
 }
 
 pub(crate) fn run(args: &ReportArgs, _: &Global) -> Result<()> {
@@ -47,7 +47,7 @@ impl Shown {
             (0, 1, 0) => Ok(Self::Sequence(Box::new(sequences.remove(0)))),
             (0, _, 0) => Ok(Self::Sequences(Comparison::new(sequences)?)),
             // The measures may be those of an older build.
-            (0, 0, 1) => Ok(Self::Study(studies.remove(0).remeasured()?)),
+            (0, 0, 1) => Ok(Self::Study(Box::new(studies.remove(0).remeasured()?))),
             (0, 0, _) => Err(Usage::new("a study is shown alone: name one").into()),
             _ => {
                 Err(Usage::new("fine-tuning runs, sequences and studies measure different things: name one kind")

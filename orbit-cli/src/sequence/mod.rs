@@ -77,6 +77,14 @@ pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: b
     fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
 }
 
+/// Takes over what another run, of the same model, tasks and suites, has measured before training.
+pub(crate) fn begin_like(other: &Path, dir: &Path) -> Result<()> {
+    let (from, to) = (other.join(UNTOUCHED), dir.join(UNTOUCHED));
+    let partial = to.with_extension("partial");
+    fs::copy(&from, &partial).with_context(|| from.display().to_string())?;
+    fs::rename(&partial, &to).with_context(|| to.display().to_string())
+}
+
 /// Checks that a run is another with tasks added behind, so that what the other has done still holds.
 fn check_extension(old: &SequenceFile, new: &SequenceFile) -> Result<()> {
     let mut shorter = new.clone();

@@ -14,7 +14,7 @@
 mod general;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -45,21 +45,23 @@ pub(crate) fn run(study: &StudyFile, dir: &Path, quiet: bool) -> Result<Option<S
     let started = machine::now();
     let mut subjects = Vec::new();
     for model in &study.models {
+        let mut measured = None;
         for method in study.ways() {
             let name = study.subject(model, method);
             let folder = dir.join("runs").join(&name);
             let run = |seed| study.run(model, model.path.clone(), method, seed);
-            let Some(runs) = runs_of(&study.seeds, run, &folder, quiet)? else { return Ok(None) };
+            let Some(runs) = runs_of(&study.seeds, run, &folder, &mut measured, quiet)? else { return Ok(None) };
             subjects.push(Subject { name, tuned_first: false, method: named(method), runs });
         }
         let Some(general) = &study.general else { continue };
         let folder = dir.join("general").join(&model.name);
         let Some(path) = general::tune(study, general, model, &folder, quiet)? else { return Ok(None) };
+        let mut measured = None;
         for method in study.ways() {
             let name = format!("{}-tuned", study.subject(model, method));
             let folder = dir.join("runs").join(&name);
             let run = |seed| study.run(model, path.clone(), method, seed);
-            let Some(runs) = runs_of(&study.seeds, run, &folder, quiet)? else { return Ok(None) };
+            let Some(runs) = runs_of(&study.seeds, run, &folder, &mut measured, quiet)? else { return Ok(None) };
             subjects.push(Subject { name, tuned_first: true, method: named(method), runs });
         }
     }
@@ -81,11 +83,13 @@ fn named(method: Option<&Method>) -> Option<String> {
     method.map(|method| method.name.clone())
 }
 
-/// The runs over the tasks, one for each seed.
+/// The runs over the tasks, one for each seed. All that begin with the same model share what it was measured to be before: what
+/// the first has measured is noted in `measured`.
 fn runs_of(
     seeds: &[u64],
     run: impl Fn(u64) -> SequenceFile,
     dir: &Path,
+    measured: &mut Option<PathBuf>,
     quiet: bool,
 ) -> Result<Option<Vec<SequenceReport>>> {
     let mut reports = Vec::new();
@@ -94,16 +98,21 @@ fn runs_of(
         let done = folder.join("report.json");
         if done.exists() {
             reports.push(SequenceReport::load(&done)?);
+            measured.get_or_insert(folder);
             continue;
         }
         let run = run(seed);
         if !sequence::is_one(&folder) {
             sequence::prepare(&run, &folder, false, false)?;
+            if let Some(other) = measured {
+                sequence::begin_like(other, &folder)?;
+            }
         }
         match sequence::run(&run, &folder, quiet)? {
             Some(report) => reports.push(report),
             None => return Ok(None),
         }
+        measured.get_or_insert(folder);
     }
     Ok(Some(reports))
 }
