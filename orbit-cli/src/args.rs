@@ -260,6 +260,9 @@ pub(crate) struct Bench {
     /// Time, in place of steps, multiple-choice questions scored with their context computed once, and once a choice
     #[arg(long, conflicts_with_all = ["orbit", "plugin", "lora"])]
     pub(crate) choices: bool,
+    /// Time steps that an instruction vector guides against plain ones, in turn
+    #[arg(long, conflicts_with_all = ["orbit", "plugin", "choices"])]
+    pub(crate) guided: bool,
 }
 
 /// A model's shape, to be timed.

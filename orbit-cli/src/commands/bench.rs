@@ -4,6 +4,7 @@
 
 mod boundary;
 mod choices;
+mod guided;
 mod lora;
 
 use anyhow::{Result, anyhow};
@@ -41,6 +42,9 @@ pub(crate) fn run(args: &Bench, _: &Global) -> Result<()> {
     }
     if args.choices {
         return choices::run(args);
+    }
+    if args.guided {
+        return guided::run(args);
     }
     let config = config(args.shape);
     let device = orbit_core::device(&args.device)?;
