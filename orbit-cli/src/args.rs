@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Train(Train),
     /// Go on with a run that was stopped
     Resume(Resume),
+    /// Run a recipe and compare what comes out with what it expects
+    Reproduce(Reproduce),
     /// Evaluate a model as a run file says
     Eval(Eval),
     /// Show what a run file comes to: settings, hooks by phase, memory; train nothing
@@ -177,6 +179,16 @@ pub(crate) struct Resume {
     /// Go on although a plugin is not the one that the run began with
     #[arg(long)]
     pub(crate) allow_changed_plugins: bool,
+}
+
+/// Arguments of `orbit reproduce`.
+#[derive(Debug, Args)]
+pub(crate) struct Reproduce {
+    /// The recipe: a run file with a table `[expected]`
+    pub(crate) recipe: PathBuf,
+    /// The directory to make, with a run for each seed; runs that are done there stay as they are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 /// Arguments of `orbit eval`.

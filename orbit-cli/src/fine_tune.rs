@@ -207,19 +207,31 @@ fn summary(
     retrieval: Option<report::Retrieval>,
     text: Option<report::Text>,
 ) -> Run {
+    let trained = trained(&run.name, metrics, drift);
+    Run {
+        retrieval,
+        text,
+        max_drift: run.hooks.iter().find_map(limit),
+        merges: trained.merges + merges_at_end,
+        ..trained
+    }
+}
+
+/// What the steps of a run came to, before anything is measured.
+pub(crate) fn trained(name: &str, metrics: &[Metrics], drift: orbit_core::Drift) -> Run {
     let seconds: f64 = metrics.iter().map(|line| line.step.seconds).sum();
     let tokens: usize = metrics.iter().map(|line| line.step.tokens).sum();
     let padding: usize = metrics.iter().map(|line| line.step.padding).sum();
     Run {
-        name: run.name.clone(),
+        name: name.to_owned(),
         hooks: Vec::new(),
         plugins: Vec::new(),
         steps: metrics.len() as u64,
-        retrieval,
-        text,
+        retrieval: None,
+        text: None,
         drift: report::Drift { l2: drift.l2, flips: drift.flips },
-        max_drift: run.hooks.iter().find_map(limit),
-        merges: metrics.iter().map(|line| merges(&line.step.log)).sum::<u64>() + merges_at_end,
+        max_drift: None,
+        merges: metrics.iter().map(|line| merges(&line.step.log)).sum(),
         tokens_per_second: Some(tokens as f64 / seconds).filter(|rate| rate.is_finite()),
         seconds,
         peak_memory_bytes: None,

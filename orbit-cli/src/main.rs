@@ -16,6 +16,7 @@ mod plugins;
 mod progress;
 mod report;
 mod retrieval;
+mod sasrec;
 mod sequence;
 mod study;
 mod switch;
@@ -53,6 +54,7 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Pretrain(args) => commands::pretrain::run(args, global),
         Command::Train(args) => commands::train::run(args, global),
         Command::Resume(args) => commands::resume::run(args, global),
+        Command::Reproduce(args) => commands::reproduce::run(args, global),
         Command::Eval(args) => commands::eval::run(args, global),
         Command::Explain(args) => commands::explain::run(args, global),
         Command::Report(args) => commands::report::run(args, global),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use directories::ProjectDirs;
 use orbit_regularizers::HookEntry;
 
-use crate::config::{RunFile, SequenceFile, StudyFile};
+use crate::config::{RunFile, SasRecFile, SequenceFile, StudyFile};
 use crate::usage::Usage;
 
 /// The folders in which the data files of a run are looked for, in this order: the data directory, the run file's folder.
@@ -59,6 +59,17 @@ pub(crate) fn resolve(run: RunFile, data: &DataDir) -> Result<RunFile> {
     let mut run = resolve_data(run, data)?;
     resolve_hooks(&mut run.hooks, &data.beside)?;
     run.model.path = model(&run.model.path, &data.beside)?;
+    Ok(run)
+}
+
+/// As [`resolve`], for SASRec, which starts from nothing.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_sasrec(mut run: SasRecFile, data: &DataDir) -> Result<SasRecFile> {
+    for path in run.data_paths() {
+        *path = data.file(path)?;
+    }
     Ok(run)
 }
 

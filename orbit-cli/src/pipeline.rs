@@ -12,7 +12,7 @@ use orbit_models::generate::Constraint;
 use orbit_models::{LanguageModel, gguf};
 use tokenizers::Tokenizer;
 
-use crate::config::{RunFile, Source};
+use crate::config::{Corpus as CorpusSection, RunFile, Source};
 
 /// A model as it was published, with what it speaks.
 pub(crate) struct Base {
@@ -100,19 +100,24 @@ impl Job {
 
 /// The corpus of a run, and embeddings where it has them. Says how many rows were skipped, and why the first was.
 pub(crate) fn read_corpus(run: &RunFile) -> Result<(Corpus, Option<ItemEmbeddings>)> {
-    let source = run.corpus.source()?;
+    corpus_of(&run.corpus)
+}
+
+/// As [`read_corpus`], of the section alone.
+pub(crate) fn corpus_of(section: &CorpusSection) -> Result<(Corpus, Option<ItemEmbeddings>)> {
+    let source = section.source()?;
     let (corpus, report) = match source {
         Source::Generated(catalogue) => {
             let (corpus, embeddings) = catalogue.generate();
             return Ok((corpus, Some(embeddings)));
         }
-        Source::Sequences(sequences, items) => Corpus::read_sequences(sequences, items, run.corpus.on_bad_row)?,
-        Source::Interactions(interactions, items) => Corpus::read_jsonl(interactions, items, run.corpus.on_bad_row)?,
+        Source::Sequences(sequences, items) => Corpus::read_sequences(sequences, items, section.on_bad_row)?,
+        Source::Interactions(interactions, items) => Corpus::read_jsonl(interactions, items, section.on_bad_row)?,
     };
     if let Some(first) = &report.first {
         tracing::warn!("{} of {} rows were skipped; the first: {first}", report.skipped, report.rows);
     }
-    let embeddings = run.corpus.embeddings.as_ref().map(|path| ItemEmbeddings::read_npy(path, corpus.items.len()));
+    let embeddings = section.embeddings.as_ref().map(|path| ItemEmbeddings::read_npy(path, corpus.items.len()));
     Ok((corpus, embeddings.transpose()?))
 }
 

@@ -3,26 +3,31 @@
 use anyhow::Result;
 use orbit_data::Split;
 use orbit_data::baseline::{Popularity, Transitions};
-use orbit_data::retrieval::{Ranks, RetrievalScores};
+use orbit_data::retrieval::Ranks;
+use orbit_data::split::UserSplit;
 use orbit_models::LanguageModel;
 use orbit_models::generate::beam_search;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::Retrieval as RetrievalConfig;
+use crate::config::{HeldOut, Retrieval as RetrievalConfig};
 use crate::pipeline::Job;
 use crate::progress::Progress;
 use crate::report;
 
 /// The largest cut-off that is reported.
-const CUTOFF: usize = 20;
+pub(crate) const CUTOFF: usize = 20;
 /// Of the choice of users and of the bootstrap: the same for every run, so that runs can be compared.
 const SEED: u64 = 0;
 
-/// Histories with the item that came next, of a fixed choice of test users.
-fn test_users<'a>(split: &Split<'a>, count: usize) -> Vec<(&'a [u32], u32)> {
-    let mut users: Vec<(&[u32], u32)> = split.users().iter().filter_map(|user| user.test()).collect();
+/// Histories with the item that came next, of a fixed choice of users.
+pub(crate) fn users<'a>(split: &Split<'a>, count: usize, on: HeldOut) -> Vec<(&'a [u32], u32)> {
+    let held_out = |user: &UserSplit<'a>| match on {
+        HeldOut::Test => user.test(),
+        HeldOut::Validation => user.validation(),
+    };
+    let mut users: Vec<(&[u32], u32)> = split.users().iter().filter_map(held_out).collect();
     users.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
     users.truncate(count);
     users
@@ -36,7 +41,7 @@ pub(crate) fn measure(
     quiet: bool,
 ) -> Result<report::Retrieval> {
     let split = Split::leave_one_out(&job.corpus);
-    let mut users = test_users(&split, config.users);
+    let mut users = users(&split, config.users, HeldOut::Test);
     // Prompts of like length go together; the ranks are a set.
     users.sort_by_key(|(history, _)| history.len());
     let valid = job.valid_ids()?;
@@ -53,20 +58,24 @@ pub(crate) fn measure(
         progress.set(ranks.0.len() as u64, &[("recall@10", ranks.recall(10))]);
     }
     progress.finish();
-    Ok(scores(ranks.scores(SEED)))
+    Ok(scores(&ranks))
 }
 
 /// What needs no model, on the same users.
 pub(crate) fn baselines(job: &Job, config: &RetrievalConfig) -> report::Baselines {
     let split = Split::leave_one_out(&job.corpus);
-    let users = test_users(&split, config.users);
-    let (popularity, transitions) = (Popularity::fit(&split), Transitions::fit(&split));
+    counts(&split, &users(&split, config.users, HeldOut::Test))
+}
+
+/// What counting alone comes to on some users.
+pub(crate) fn counts(split: &Split<'_>, users: &[(&[u32], u32)]) -> report::Baselines {
+    let (popularity, transitions) = (Popularity::fit(split), Transitions::fit(split));
     let measure = |rank: &dyn Fn(&[u32]) -> Vec<u32>| {
         let mut ranks = Ranks::default();
-        for (history, target) in &users {
+        for (history, target) in users {
             ranks.push(&rank(history), *target);
         }
-        scores(ranks.scores(SEED))
+        scores(&ranks)
     };
     report::Baselines {
         popularity: measure(&|history| popularity.rank(history, CUTOFF)),
@@ -74,7 +83,9 @@ pub(crate) fn baselines(job: &Job, config: &RetrievalConfig) -> report::Baseline
     }
 }
 
-fn scores(scores: RetrievalScores) -> report::Retrieval {
+/// All metrics, with intervals over users.
+pub(crate) fn scores(ranks: &Ranks) -> report::Retrieval {
+    let scores = ranks.scores(SEED);
     let ends = |intervals: std::collections::BTreeMap<u32, orbit_data::statistics::Interval>| {
         intervals.into_iter().map(|(k, interval)| (k, [interval.low, interval.high])).collect()
     };

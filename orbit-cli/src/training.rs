@@ -11,12 +11,11 @@ use anyhow::{Context, Result, bail};
 use orbit_core::{Batches, Drift, Fit, MicroBatch, Model, StepReport};
 use orbit_data::Loader;
 use orbit_data::example::ExampleSource;
-use orbit_models::LanguageModel;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Train;
 use crate::progress::Progress;
-use crate::watch::{Seen, Watch};
+use crate::watch::Seen;
 
 /// A [`Loader`] as the training step wants it.
 pub(crate) struct Feed<S>(Rc<Loader<S>>);
@@ -65,19 +64,27 @@ pub(crate) struct Metrics {
 }
 
 /// When things happen beside stepping. By default nothing does.
-#[derive(Default)]
-pub(crate) struct Rhythm<'a> {
+pub(crate) struct Rhythm<'a, M> {
     /// Steps between measurements of drift; 0 never.
     pub(crate) drift_every: u64,
     /// Steps between checkpoints; 0 never.
     pub(crate) save_every: u64,
     /// Checkpoints kept; the last one always is.
     pub(crate) keep: usize,
-    /// Instruction vectors to look at.
-    pub(crate) watch: Option<&'a Watch>,
+    /// Steps between looks at what is watched, and the look.
+    pub(crate) watch: Option<(u64, Look<'a, M>)>,
 }
 
-impl Rhythm<'_> {
+/// A look at a model.
+pub(crate) type Look<'a, M> = &'a dyn Fn(&M) -> Result<Vec<Seen>>;
+
+impl<M> Default for Rhythm<'_, M> {
+    fn default() -> Self {
+        Self { drift_every: 0, save_every: 0, keep: 0, watch: None }
+    }
+}
+
+impl<M> Rhythm<'_, M> {
     pub(crate) fn of(train: &Train) -> Self {
         Self { drift_every: train.drift_every, save_every: train.save_every, keep: train.keep, watch: None }
     }
@@ -94,12 +101,12 @@ pub(crate) enum Ending {
 
 /// Steps until the run ends or somebody presses Ctrl-C, and writes a line of metrics a step. `again` is the command that
 /// goes on with the run, which a step that fails tells.
-pub(crate) fn run<B: Batches>(
-    fit: &mut Fit<LanguageModel, B>,
+pub(crate) fn run<M: Model, B: Batches>(
+    fit: &mut Fit<M, B>,
     total: u64,
     dir: &Path,
     again: &str,
-    rhythm: &Rhythm<'_>,
+    rhythm: &Rhythm<'_, M>,
     progress: &mut Progress,
 ) -> Result<Ending> {
     let path = dir.join("metrics.jsonl");
@@ -112,8 +119,8 @@ pub(crate) fn run<B: Batches>(
         step.log.retain(|(_, value)| value.is_finite());
         let due = |every: u64| every > 0 && (at.is_multiple_of(every) || at == total);
         let drift = due(rhythm.drift_every).then(|| fit.drift());
-        let watch = rhythm.watch.filter(|watch| due(watch.every));
-        let watched = watch.map_or_else(|| Ok(Vec::new()), |watch| watch.look(&fit.model()))?;
+        let watch = rhythm.watch.filter(|(every, _)| due(*every));
+        let watched = watch.map_or_else(|| Ok(Vec::new()), |(_, look)| look(&fit.model()))?;
         recent.push_back(step.loss);
         if recent.len() > 20 {
             recent.pop_front();

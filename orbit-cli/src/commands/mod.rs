@@ -10,6 +10,7 @@ pub(crate) mod pretrain;
 pub(crate) mod pull;
 pub(crate) mod quickstart;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod resume;
 pub(crate) mod schema;
 pub(crate) mod study;

@@ -3,12 +3,10 @@
 use anyhow::Result;
 
 use crate::args::{Global, Resume};
-use crate::commands::print;
-use crate::commands::train::show_sequence;
+use crate::commands::train::{show, show_sequence};
 use crate::plugins;
-use crate::report;
 use crate::usage::Usage;
-use crate::{fine_tune, sequence};
+use crate::{fine_tune, sasrec, sequence};
 
 pub(crate) fn run(args: &Resume, global: &Global) -> Result<()> {
     if !args.dir.join("run.toml").exists() {
@@ -20,10 +18,10 @@ pub(crate) fn run(args: &Resume, global: &Global) -> Result<()> {
         plugins::compare(&run.hooks, &args.dir, args.allow_changed_plugins)?;
         return show_sequence(&run, &args.dir, global);
     }
+    if sasrec::is_one(&args.dir) {
+        return show(sasrec::run(&sasrec::read(&args.dir)?, &args.dir, global.quiet)?, &args.dir);
+    }
     let run = fine_tune::read(&args.dir)?;
     plugins::compare(&run.hooks, &args.dir, args.allow_changed_plugins)?;
-    match fine_tune::run(&run, &args.dir, global.quiet)? {
-        Some(report) => print(&report::text(&report)),
-        None => print(&format!("stopped; go on with `orbit resume {}`\n", args.dir.display())),
-    }
+    show(fine_tune::run(&run, &args.dir, global.quiet)?, &args.dir)
 }

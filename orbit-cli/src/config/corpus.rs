@@ -55,6 +55,12 @@ impl Corpus {
         self.one_source().map_err(|(key, reason)| Usage::new(format!("{key} {reason}")))
     }
 
+    /// The paths of its files, to be resolved in place.
+    pub(super) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Self { sequences, interactions, items, embeddings, .. } = self;
+        [sequences, interactions, items, embeddings].into_iter().flatten()
+    }
+
     fn one_source(&self) -> Result<Source<'_>, Fault> {
         let items = || match &self.items {
             Some(items) => Ok(items.as_path()),

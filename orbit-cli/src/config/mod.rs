@@ -4,11 +4,13 @@
 
 mod corpus;
 mod evaluate;
+mod expected;
 mod hooks;
 mod mistake;
 mod place;
 mod plugins;
 mod range;
+mod sasrec;
 mod sequence;
 mod study;
 mod train;
@@ -26,7 +28,9 @@ use crate::usage::Usage;
 
 pub(crate) use corpus::{Corpus, SemanticIds, Source};
 pub(crate) use evaluate::{Evaluate, Retrieval, Text};
+pub(crate) use expected::{Expected, ExpectedValue};
 use range::Fault;
+pub(crate) use sasrec::{HeldOut, SasRecFile};
 pub(crate) use sequence::{Adapters, Origin, ReplayFrom, SequenceFile};
 use sequence::{EvaluateTasks, Replay, Sequence};
 pub(crate) use study::{General, Method, Studied, StudyFile};
@@ -65,6 +69,9 @@ pub(crate) struct RunFile {
     /// What to measure.
     #[serde(default)]
     pub evaluate: Evaluate,
+    /// What `orbit reproduce` compares the outcome with. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
 }
 
 /// The model to start from.
@@ -167,10 +174,8 @@ impl RunFile {
 
     /// The paths of all data files, to be resolved in place.
     pub(crate) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Corpus { sequences, interactions, items, embeddings, .. } = &mut self.corpus;
         let tasks = self.evaluate.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
-        let corpus = [sequences, interactions, items, embeddings].into_iter().chain([&mut self.semantic_ids.file]);
-        corpus.flatten().chain(tasks)
+        self.corpus.data_paths().chain(&mut self.semantic_ids.file).chain(tasks)
     }
 
     fn check(&self) -> Result<()> {
@@ -183,7 +188,8 @@ impl RunFile {
         self.semantic_ids.check()?;
         self.train.check()?;
         hooks::check(&self.hooks, hooks::NUMBER)?;
-        self.evaluate.check()
+        self.evaluate.check()?;
+        self.expected.as_ref().map_or(Ok(()), Expected::check)
     }
 }
 

@@ -14,7 +14,7 @@ use super::{ENDS, folder, folder_name, remove};
 use crate::config::{Adapters, Origin, SequenceFile};
 use crate::fine_tune;
 use crate::progress::Progress;
-use crate::training::{self, Ending, Feed, Rhythm};
+use crate::training::{self, Ending, Feed, Look, Rhythm};
 use crate::watch::Watch;
 
 type Training = Fit<LanguageModel, Feed<Examples>>;
@@ -78,7 +78,9 @@ impl<'a> Course<'a> {
         if let Some(latest) = training::checkpoints(&folder)?.pop() {
             fit.load(&latest)?;
         }
-        let rhythm = Rhythm { watch: self.watch, ..Rhythm::of(&self.run.train) };
+        let look = |model: &LanguageModel| self.watch.map_or_else(|| Ok(Vec::new()), |watch| watch.look(model));
+        let watch = self.watch.map(|watch| (watch.every, &look as Look<'_, LanguageModel>));
+        let rhythm = Rhythm { watch, ..Rhythm::of(&self.run.train) };
         let label = format!("{} {}", self.run.name, self.run.tasks[stage].name);
         let mut progress = Progress::new(&label, fit.steps(), steps, self.quiet);
         let ending = training::run(&mut fit, steps, &folder, &training::resume(self.dir), &rhythm, &mut progress)?;

@@ -5,38 +5,16 @@
 
 use std::ops::Range;
 
-use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
-use orbit_core::kernel::{Alibi, Bias, Scores, attend_scored, gelu, layer_norm, split_part};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use orbit_core::kernel::{Alibi, Bias, Scores, attend_scored, gelu, split_part};
 use orbit_core::{Input, Trace};
 
 use super::{Pass, Stack};
 use crate::DecoderConfig;
 use crate::cache::{KeysValues, append};
+use crate::layer_norm::LayerNorm;
 use crate::linear::{Linear, Source};
-
-/// [`layer_norm`] with its weight and bias.
-#[derive(Module, Debug)]
-struct LayerNorm {
-    weight: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
-    epsilon: f32,
-}
-
-impl LayerNorm {
-    fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
-        let shape = [config.hidden_size];
-        let mut vector = |part: &str| {
-            let data = TensorData::new(source(&format!("{name}.{part}"), &shape), shape);
-            Param::from_tensor(Tensor::from_data(data, device))
-        };
-        Self { weight: vector("weight"), bias: vector("bias"), epsilon: config.norm_eps as f32 }
-    }
-
-    fn forward(&self, x_btd: Tensor<3>) -> Tensor<3> {
-        layer_norm(x_btd, self.weight.val(), self.bias.val(), self.epsilon)
-    }
-}
 
 /// Attention with linear biases, whose queries, keys and values come from one layer.
 #[derive(Module, Debug)]
@@ -106,11 +84,12 @@ struct Block {
 
 impl Block {
     fn new(source: &mut Source<'_>, name: &str, config: &DecoderConfig, device: &Device) -> Self {
+        let (d, epsilon) = (config.hidden_size, config.norm_eps);
         let after = format!("{name}.post_attention_layernorm");
         Self {
-            input_layernorm: LayerNorm::new(source, &format!("{name}.input_layernorm"), config, device),
+            input_layernorm: LayerNorm::new(source, &format!("{name}.input_layernorm"), d, epsilon, device),
             self_attention: Attention::new(source, &format!("{name}.self_attention"), config, device),
-            post_attention_layernorm: LayerNorm::new(source, &after, config, device),
+            post_attention_layernorm: LayerNorm::new(source, &after, d, epsilon, device),
             mlp: FeedForward::new(source, &format!("{name}.mlp"), config, device),
         }
     }
@@ -141,15 +120,15 @@ pub(super) struct Bloom {
 
 impl Bloom {
     pub(super) fn new(source: &mut Source<'_>, config: &DecoderConfig, device: &Device) -> Self {
-        let (rows, d) = (config.vocab_size, config.hidden_size);
+        let (rows, d, epsilon) = (config.vocab_size, config.hidden_size, config.norm_eps);
         let embedding_norm = "transformer.word_embeddings_layernorm";
         Self {
             word_embeddings: Linear::new(source, "transformer.word_embeddings", rows, d, device),
-            word_embeddings_layernorm: LayerNorm::new(source, embedding_norm, config, device),
+            word_embeddings_layernorm: LayerNorm::new(source, embedding_norm, d, epsilon, device),
             h: (0..config.num_hidden_layers)
                 .map(|layer| Block::new(source, &format!("transformer.h.{layer}"), config, device))
                 .collect(),
-            ln_f: LayerNorm::new(source, "transformer.ln_f", config, device),
+            ln_f: LayerNorm::new(source, "transformer.ln_f", d, epsilon, device),
             heads: config.num_attention_heads,
         }
     }

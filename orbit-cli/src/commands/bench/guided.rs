@@ -90,12 +90,7 @@ pub(super) fn run(args: &Bench) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string(&measured)?))
 }
 
-fn fit(
-    args: &Bench,
-    model: &LanguageModel,
-    batch: &MicroBatch,
-    hooks: Vec<Entry>,
-) -> Result<Fit<LanguageModel, Same>> {
+fn fit(args: &Bench, model: &LanguageModel, batch: &MicroBatch, hooks: Vec<Entry>) -> Result<Fit<LanguageModel, Same>> {
     let model = match args.lora {
         Some(rank) => model.clone().with_adapter(&lora::fresh(model, rank)?)?,
         None => model.clone(),
@@ -105,12 +100,7 @@ fn fit(
 }
 
 /// A vector of heads all over the model, which found something.
-fn save_vector(
-    model: &LanguageModel,
-    (layers, heads): (usize, usize),
-    head_width: usize,
-    file: &Path,
-) -> Result<()> {
+fn save_vector(model: &LanguageModel, (layers, heads): (usize, usize), head_width: usize, file: &Path) -> Result<()> {
     let found = (0..layers).map(|layer| (0..heads * head_width).map(|at| ((layer + at) as f32).sin()).collect());
     let means = HeadMeans { layers: found.collect(), head_width };
     let effect = |layer: usize, head: usize| ((layer * heads + head) as f64).sin();

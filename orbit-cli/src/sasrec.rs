@@ -1,0 +1,196 @@
+//! SASRec from a run file to a report: a recommender of items without words, to measure generative ones against.
+//!
+//! ```text
+//! DIR/run.toml        the run with every default spelled out and every path absolute
+//!     metrics.jsonl   a line a step
+//!     checkpoints/    what `orbit resume` goes on from
+//!     model/          the result
+//!     report.json, report.html
+//! ```
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use orbit_core::Fit;
+use orbit_data::retrieval::Ranks;
+use orbit_data::{Example, Loader, Split};
+use orbit_models::sasrec::SasRec;
+
+use crate::config::SasRecFile;
+use crate::pipeline;
+use crate::progress::Progress;
+use crate::report::{self, Report, Run};
+use crate::training::{self, Ending, Feed, Rhythm};
+use crate::usage::Usage;
+use crate::{fine_tune, machine, retrieval};
+
+const RUN_FILE: &str = "run.toml";
+
+/// Whether a run directory is one of SASRec.
+pub(crate) fn is_one(dir: &Path) -> bool {
+    SasRecFile::is_one(&dir.join(RUN_FILE))
+}
+
+/// The run of a run directory.
+pub(crate) fn read(dir: &Path) -> Result<SasRecFile> {
+    SasRecFile::read(&dir.join(RUN_FILE))
+}
+
+/// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
+pub(crate) fn prepare(run: &SasRecFile, dir: &Path, overwrite: bool) -> Result<()> {
+    let path = dir.join(RUN_FILE);
+    if path.exists() {
+        if !overwrite {
+            return Err(Usage::new(format!(
+                "{} has a run already: go on with `orbit resume`, or give --overwrite",
+                dir.display()
+            ))
+            .into());
+        }
+        for name in ["checkpoints", "model", "metrics.jsonl", "report.json", "report.html"] {
+            let place = dir.join(name);
+            let removed = if place.is_dir() { fs::remove_dir_all(&place) } else { fs::remove_file(&place) };
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| place.display().to_string());
+                }
+                _ => {}
+            }
+        }
+    }
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
+}
+
+/// Trains and measures as `run`, whose paths are absolute, says; goes on from the last checkpoint where there is one. `None`
+/// when somebody stopped it, with the state saved.
+pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Report>> {
+    let started = machine::now();
+    machine::reset_peak_memory();
+    let device = orbit_core::device(&run.device)?;
+    let (corpus, _) = pipeline::corpus_of(&run.corpus)?;
+    let split = Split::leave_one_out(&corpus);
+    let loader =
+        Loader::new(examples(&split, run.sasrec.max_history), run.train.batch, run.train.micro_batch(), run.seed)?;
+    let model = SasRec::random(run.sasrec.clone(), corpus.items.len(), run.seed, &device.autodiff());
+    let fit = Fit::new(model, Vec::new(), Feed::new(loader), run.train.optimizer(), run.train.schedule())?;
+    let mut fit = fit.with_loss(run.train.loss()).with_seed(run.seed);
+    if let Some(latest) = training::checkpoints(dir)?.pop() {
+        fit.load(&latest)?;
+    }
+    let origin = fit.origin_digest();
+    training::listen_for_stop()?;
+    let mut progress = Progress::new(&run.name, fit.steps(), run.train.steps, quiet);
+    let rhythm = Rhythm::of(&run.train);
+    let ending = training::run(&mut fit, run.train.steps, dir, &training::resume(dir), &rhythm, &mut progress)?;
+    progress.finish();
+    if ending == Ending::Stopped {
+        return Ok(None);
+    }
+    let drift = fit.drift();
+    let peak_memory_bytes = machine::peak_memory_bytes();
+    let model = fit.model();
+    drop(fit);
+    save_model(&model, run, dir)?;
+    let users = retrieval::users(&split, run.evaluate.users, run.evaluate.on);
+    let report = Report {
+        format: Report::FORMAT,
+        title: run.name.clone(),
+        command: machine::command_line(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: option_env!("ORBIT_COMMIT").map(str::to_owned),
+        started,
+        machine: machine::describe(),
+        device: run.device.clone(),
+        seed: run.seed,
+        data: corpus.digest(),
+        model: origin,
+        config: config_digest(run)?,
+        baselines: Some(retrieval::counts(&split, &users)),
+        untouched: None,
+        runs: vec![Run {
+            peak_memory_bytes,
+            retrieval: Some(measure(&model, &users, run.evaluate.batch, quiet)?),
+            ..fine_tune::trained(&run.name, &training::read_metrics(dir)?, drift)
+        }],
+    };
+    report.save(dir)?;
+    Ok(Some(report))
+}
+
+/// The end of each user's training history, as one row that is all answer but its first item.
+fn examples(split: &Split<'_>, longest: usize) -> Vec<Example> {
+    let ends = split.users().iter().map(|user| {
+        let train = user.train();
+        &train[train.len().saturating_sub(longest)..]
+    });
+    ends.filter(|end| end.len() > 1).map(|end| Example { tokens: end.to_vec(), answer: 1 }).collect()
+}
+
+/// Recall and NDCG: every item is scored for every user, and none is left out of the catalogue.
+fn measure(model: &SasRec, users: &[(&[u32], u32)], batch: usize, quiet: bool) -> Result<report::Retrieval> {
+    let mut users = users.to_vec();
+    users.sort_by_key(|(history, _)| history.len());
+    let mut progress = Progress::new("retrieval", 0, users.len() as u64, quiet);
+    let mut ranks = Ranks::default();
+    for batch in users.chunks(batch) {
+        let histories: Vec<&[u32]> = batch.iter().map(|(history, _)| *history).collect();
+        let scores = model.scores(&histories)?;
+        let [_, items] = scores.dims();
+        let scores: Vec<f32> = scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        for ((_, target), scores) in batch.iter().zip(scores.chunks_exact(items)) {
+            ranks.push(&best(scores), *target);
+        }
+        progress.set(ranks.0.len() as u64, &[("recall@10", ranks.recall(10))]);
+    }
+    progress.finish();
+    Ok(retrieval::scores(&ranks))
+}
+
+/// The items of the highest scores, best first; of equal ones the first.
+fn best(scores: &[f32]) -> Vec<u32> {
+    let mut items: Vec<u32> = (0..scores.len() as u32).collect();
+    let order = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
+    let count = retrieval::CUTOFF.min(items.len());
+    if count < items.len() {
+        items.select_nth_unstable_by(count, order);
+        items.truncate(count);
+    }
+    items.sort_unstable_by(order);
+    items
+}
+
+fn save_model(model: &SasRec, run: &SasRecFile, dir: &Path) -> Result<()> {
+    let (place, partial) = (dir.join("model"), dir.join("model.partial"));
+    for old in [&place, &partial] {
+        if old.exists() {
+            fs::remove_dir_all(old).with_context(|| old.display().to_string())?;
+        }
+    }
+    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
+    model.save(&partial, &run.sasrec)?;
+    fs::rename(&partial, &place).with_context(|| place.display().to_string())
+}
+
+/// A digest of everything that a run is, but for where its files lie on this machine.
+fn config_digest(run: &SasRecFile) -> Result<String> {
+    let mut run = run.clone();
+    for path in run.data_paths() {
+        *path = path.file_name().unwrap_or_default().into();
+    }
+    Ok(fine_tune::digest(&run.to_toml()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_come_in_order_and_the_first_of_equals_first() {
+        assert_eq!(best(&[0.5, 2.0, 0.5, 1.0]), [1, 3, 0, 2]);
+        let scores: Vec<f32> = (0..100).map(|item| (item % 50) as f32).collect();
+        let best = best(&scores);
+        assert_eq!((best.len(), &best[..4]), (retrieval::CUTOFF, &[49, 99, 48, 98][..]));
+    }
+}
