@@ -4,6 +4,7 @@
 mod activations;
 mod backends;
 mod bank;
+mod bert;
 mod bloom;
 mod config_keys;
 mod decoding;
@@ -17,6 +18,7 @@ mod plugins;
 mod program;
 mod reference;
 mod resume;
+mod sasrec;
 mod scoring;
 mod sequence;
 mod space;

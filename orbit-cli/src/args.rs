@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Pull(Pull),
     /// Make the semantic IDs of a run's items, and show how good they are
     Ids(Ids),
+    /// Embed the texts of items, for semantic IDs to be made from
+    Embed(Embed),
     /// Train a language model from scratch on text
     Pretrain(Pretrain),
     /// Fine-tune and evaluate as a run file says
@@ -70,6 +72,8 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     /// Evaluate a model as a run file says
     Eval(Eval),
+    /// Recommend the next items of a history
+    Recommend(Recommend),
     /// Show what a run file comes to: settings, hooks by phase, memory; train nothing
     Explain(Explain),
     /// Show the reports of runs as one
@@ -116,6 +120,32 @@ pub(crate) struct Ids {
     /// The run file
     pub(crate) run: PathBuf,
     /// Where to save the IDs, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Arguments of `orbit embed`.
+#[derive(Debug, Args)]
+pub(crate) struct Embed {
+    /// The items: JSON lines of `id`, `title` and other fields; plain, `.gz` or `.bz2`
+    pub(crate) items: PathBuf,
+    /// The encoder: a directory of a BERT such as all-MiniLM-L6-v2, or of a language model, whose last hidden states are
+    /// averaged; or a name that `orbit pull` knows
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// The fields that are embedded, one after the other
+    #[arg(long = "field", value_name = "FIELD", default_values_t = ["title".to_owned()])]
+    pub(crate) fields: Vec<String>,
+    /// Tokens of an item's text, at most
+    #[arg(long, default_value_t = 256)]
+    pub(crate) longest: usize,
+    /// Items a forward pass
+    #[arg(long, default_value_t = 64)]
+    pub(crate) batch: usize,
+    /// Where to compute: `flex`, `ndarray`, `cuda:0`, as far as the program was built with it
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
+    /// The `.npy` to write, a row an item; one that is there of the same model and texts stays as it is
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }
@@ -211,6 +241,32 @@ pub(crate) struct Eval {
     /// Where to save the scores, as JSON; printed only when absent
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `orbit recommend`.
+#[derive(Debug, Args)]
+pub(crate) struct Recommend {
+    /// The directory `model` of a run of `orbit train`
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Ids of the items that the user has met, the latest last
+    #[arg(long, value_name = "ID,ID,...", value_delimiter = ',')]
+    pub(crate) history: Vec<String>,
+    /// Items to recommend
+    #[arg(long, default_value_t = 10)]
+    pub(crate) count: usize,
+    /// Beams of the search, at least as many as items
+    #[arg(long, default_value_t = 20)]
+    pub(crate) beams: usize,
+    /// Items to score in place of searching the whole catalogue
+    #[arg(long, value_name = "ID,ID,...", value_delimiter = ',')]
+    pub(crate) candidates: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where to compute: `flex`, `ndarray`, `cuda:0`, as far as the program was built with it
+    #[arg(long, default_value = "flex")]
+    pub(crate) device: String,
 }
 
 /// Arguments of `orbit explain`.

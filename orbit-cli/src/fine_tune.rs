@@ -22,6 +22,7 @@ use orbit_models::{Extension, LanguageModel};
 use orbit_regularizers::{HookEntry, Metric as DriftMetric, Use};
 use sha2::{Digest, Sha256};
 
+use crate::catalogue::Catalogue;
 use crate::config::RunFile;
 use crate::language::{self, SuiteResult};
 use crate::pipeline::{Base, IDS_FILE, Job};
@@ -108,7 +109,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     let merges_at_end = merges(fit.finish_log());
     let model = fit.model();
     drop(fit);
-    save_model(&model, &job, origin.clone(), &chat, dir)?;
+    save_model(&model, &job, origin.clone(), &chat, run.examples.max_history, dir)?;
 
     let text = run.evaluate.text.as_ref().zip(suites.as_deref());
     let text = text.map(|(config, suites)| {
@@ -183,7 +184,14 @@ fn untouched(
 }
 
 /// Writes the model beside its place and renames it, so that a directory called `model` is whole.
-fn save_model(model: &LanguageModel, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
+fn save_model(
+    model: &LanguageModel,
+    job: &Job,
+    origin: String,
+    chat: &ChatTemplate,
+    max_history: usize,
+    dir: &Path,
+) -> Result<()> {
     let (place, partial) = (dir.join("model"), dir.join("model.partial"));
     for old in [&place, &partial] {
         if old.exists() {
@@ -196,6 +204,7 @@ fn save_model(model: &LanguageModel, job: &Job, origin: String, chat: &ChatTempl
     job.vocabulary.save(&partial)?;
     chat.save(&partial)?;
     job.ids.save(&partial.join(IDS_FILE))?;
+    Catalogue::of(&job.corpus, max_history).save(&partial)?;
     fs::rename(&partial, &place).with_context(|| place.display().to_string())
 }
 
@@ -280,10 +289,10 @@ fn config_digest(run: &RunFile) -> Result<String> {
             plugin.path = name.to_string_lossy().into_owned();
         }
     }
-    Ok(digest(&run.to_toml()?))
+    Ok(digest(run.to_toml()?))
 }
 
-/// SHA-256 of a text.
-pub(crate) fn digest(text: &str) -> String {
+/// SHA-256 of a text or of bytes.
+pub(crate) fn digest(text: impl AsRef<[u8]>) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

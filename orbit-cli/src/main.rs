@@ -4,6 +4,7 @@
 
 mod allocator;
 mod args;
+mod catalogue;
 mod commands;
 mod config;
 mod fine_tune;
@@ -51,11 +52,13 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Quickstart(args) => commands::quickstart::run(args, global),
         Command::Pull(args) => commands::pull::run(args, global),
         Command::Ids(args) => commands::ids::run(args, global),
+        Command::Embed(args) => commands::embed::run(args, global),
         Command::Pretrain(args) => commands::pretrain::run(args, global),
         Command::Train(args) => commands::train::run(args, global),
         Command::Resume(args) => commands::resume::run(args, global),
         Command::Reproduce(args) => commands::reproduce::run(args, global),
         Command::Eval(args) => commands::eval::run(args, global),
+        Command::Recommend(args) => commands::recommend::run(args),
         Command::Explain(args) => commands::explain::run(args, global),
         Command::Report(args) => commands::report::run(args, global),
         Command::Plugin(plugin) => commands::plugin::run(plugin),

@@ -92,9 +92,7 @@ impl Job {
 
     /// The sequences that a recommendation may be.
     pub(crate) fn valid_ids(&self) -> Result<ValidIds> {
-        let sequences: Vec<Vec<u32>> =
-            self.ids.iter().map(|codes| self.vocabulary.sid(codes)).collect::<orbit_data::Result<_>>()?;
-        Ok(ValidIds(Trie::new(sequences.iter().map(Vec::as_slice))?))
+        ValidIds::new(&self.ids, &self.vocabulary)
     }
 }
 
@@ -141,6 +139,14 @@ pub(crate) fn semantic_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<It
 
 /// A [`Trie`] as decoding wants it.
 pub(crate) struct ValidIds(Trie);
+
+impl ValidIds {
+    /// Of all items that have an ID.
+    pub(crate) fn new(ids: &SemanticIds, vocabulary: &Vocabulary) -> Result<Self> {
+        let sequences = ids.iter().map(|codes| vocabulary.sid(codes)).collect::<orbit_data::Result<Vec<_>>>()?;
+        Ok(Self(Trie::new(sequences.iter().map(Vec::as_slice))?))
+    }
+}
 
 impl Constraint for ValidIds {
     fn root(&self) -> u32 {

