@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! Corpus ─► ItemEmbeddings ─► SemanticIds ─► Vocabulary ─► Example ─► Loader ─► Batch
+//! DocumentCorpus ─► ItemEmbeddings ─► SemanticIds ─► ..., its queries in place of users
 //! TaskSource ─► Task ─► TaskSequence ─► Prompts ───────────┘
 //! ```
 
@@ -12,6 +13,7 @@ pub mod catalogue;
 pub mod chat;
 pub mod continual;
 pub mod corpus;
+pub mod document;
 pub mod embedding;
 mod error;
 pub mod example;
@@ -29,6 +31,7 @@ pub mod trie;
 pub mod vocabulary;
 
 pub use corpus::{Corpus, Item, OnBadRow, User};
+pub use document::DocumentCorpus;
 pub use embedding::ItemEmbeddings;
 pub use error::{Error, Result};
 pub use example::Example;

@@ -32,6 +32,12 @@ pub(crate) const RETAINED: u64 = u64::MAX - 1;
 /// Last word of the keys of [`Windows::with_prompts`](crate::example::Windows::with_prompts).
 pub(crate) const PREFIX: u64 = u64::MAX - 2;
 
+/// Last word of the keys of the sample of [`compare`](crate::semantic_id::compare).
+pub(crate) const NEIGHBOURS: u64 = u64::MAX - 3;
+
+/// Last word of the keys of the queries that [`DocumentCorpus::read_cranfield`](crate::DocumentCorpus) holds out.
+pub(crate) const HELD_OUT: u64 = u64::MAX - 4;
+
 impl Permutation {
     /// The permutation of `0..n` named by `key`.
     pub(crate) fn new(n: u64, key: [u64; 3]) -> Self {

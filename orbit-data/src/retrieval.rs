@@ -10,7 +10,7 @@ use crate::statistics::{Interval, bootstrap_mean};
 pub const CUTOFFS: [u32; 4] = [1, 5, 10, 20];
 
 /// Resamples of the users behind each interval.
-const RESAMPLES: usize = 1000;
+pub(crate) const RESAMPLES: usize = 1000;
 
 /// For each user the place of the one right item among those recommended, from 1; none where it is not among them.
 ///
@@ -35,6 +35,19 @@ impl Ranks {
         self.0.push(place.and_then(|place| u32::try_from(place + 1).ok()));
     }
 
+    /// Adds a query for which `ranked` was found, best first, and any of `relevant` was right: the first of them counts.
+    ///
+    /// ```
+    /// use orbit_data::retrieval::Ranks;
+    /// let mut ranks = Ranks::default();
+    /// ranks.push_any(&[8, 3, 5], &[5, 3]);
+    /// assert_eq!((ranks.recall(1), ranks.recall(2), ranks.reciprocal_rank(10)), (0.0, 1.0, 0.5));
+    /// ```
+    pub fn push_any(&mut self, ranked: &[u32], relevant: &[u32]) {
+        let place = ranked.iter().position(|item| relevant.contains(item));
+        self.0.push(place.and_then(|place| u32::try_from(place + 1).ok()));
+    }
+
     /// Recall@k: the share of users whose item is among the first `k`; 0 without users.
     pub fn recall(&self, k: u32) -> f64 {
         mean(&self.gains(k, hit))
@@ -44,6 +57,12 @@ impl Ranks {
     /// item the ideal gain is 1); 0 without users.
     pub fn ndcg(&self, k: u32) -> f64 {
         mean(&self.gains(k, discounted))
+    }
+
+    /// MRR@k: the mean of `1 / rank`, 0 beyond `k` (Voorhees, *The TREC-8 Question Answering Track Report*, 1999); 0 without
+    /// queries.
+    pub fn reciprocal_rank(&self, k: u32) -> f64 {
+        mean(&self.gains(k, reciprocal))
     }
 
     /// Recall and NDCG at all [`CUTOFFS`], with bootstrap intervals over users drawn from `seed`.
@@ -61,20 +80,24 @@ impl Ranks {
         }
     }
 
-    fn gains(&self, k: u32, gain: fn(u32) -> f64) -> Vec<f64> {
+    pub(crate) fn gains(&self, k: u32, gain: fn(u32) -> f64) -> Vec<f64> {
         self.0.iter().map(|rank| rank.filter(|&rank| rank <= k).map_or(0.0, gain)).collect()
     }
 }
 
-fn hit(_rank: u32) -> f64 {
+pub(crate) fn hit(_rank: u32) -> f64 {
     1.0
+}
+
+pub(crate) fn reciprocal(rank: u32) -> f64 {
+    1.0 / f64::from(rank)
 }
 
 fn discounted(rank: u32) -> f64 {
     1.0 / (f64::from(rank) + 1.0).log2()
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
 }
 
@@ -115,6 +138,17 @@ mod tests {
         assert_eq!(ranks().ndcg(1), 0.25);
         assert!((ranks().ndcg(10) - (1.0 + 0.5) / 4.0).abs() < 1e-12);
         assert!((ranks().ndcg(20) - (1.5 + 1.0 / 12_f64.log2()) / 4.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn reciprocal_ranks_match_a_hand_count() {
+        assert_eq!(ranks().reciprocal_rank(1), 0.25);
+        assert!((ranks().reciprocal_rank(10) - (1.0 + 1.0 / 3.0) / 4.0).abs() < 1e-12);
+        let mut any = Ranks::default();
+        any.push_any(&[4, 2, 9], &[9, 2]);
+        any.push_any(&[4, 2, 9], &[7]);
+        any.push_any(&[4], &[]);
+        assert_eq!(any.0, [Some(2), None, None]);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use orbit_data::baseline::{Popularity, Transitions};
 use orbit_data::retrieval::{Ranks, RetrievalScores};
-use orbit_data::semantic_id::ResidualKMeans;
+use orbit_data::semantic_id::{
+    BalancedKMeans, Collisions, Method, RandomCodes, Recipe, ResidualKMeans, Verdict, compare,
+};
 use orbit_data::{Corpus, ItemEmbeddings, OnBadRow, SemanticIds, Split, Trie};
 
 /// The folder of Beauty under `ORBIT_DATA` or beside the repository.
@@ -69,7 +71,7 @@ fn beauty_gets_healthy_semantic_ids() {
     assert_eq!((ids.len(), &ids.codes_per_level()[..3]), (12_101, &[256, 256, 256][..]));
     let health = ids.health();
     assert!(health.levels.iter().all(|level| level.usage > 0.99) && health.collision_rate < 0.25, "{health:?}");
-    assert_eq!(health.warnings(), [""; 0]);
+    assert_eq!(health.verdict(), Verdict::Sound);
 
     let sequences: Vec<Vec<u32>> = ids.iter().map(|id| id.iter().map(|&code| code.into()).collect()).collect();
     let trie = Trie::new(sequences.iter().map(Vec::as_slice)).unwrap();
@@ -77,4 +79,52 @@ fn beauty_gets_healthy_semantic_ids() {
         let leaf = sequence.iter().try_fold(trie.root(), |node, &code| trie.child(node, code));
         assert_eq!(leaf.and_then(|leaf| trie.item(leaf)), Some(item));
     }
+}
+
+#[test]
+fn ways_to_make_beauty_ids_differ_as_they_should() {
+    let Some(folder) = folder() else { return };
+    let corpus = read(&folder);
+    let embeddings = ItemEmbeddings::read_npy(&folder.join("title_emb_minilm_i8.npy"), 12_101).unwrap();
+    let iterations = if cfg!(debug_assertions) { 1 } else { 10 };
+    let make = |method: Method, collisions| {
+        let start = Instant::now();
+        let ids = Recipe { method, collisions, standardize: false }.assign(&embeddings).unwrap();
+        eprintln!("{:.2?}; {:?}", start.elapsed(), ids.health());
+        ids
+    };
+    let residual = ResidualKMeans { iterations, ..ResidualKMeans::default() };
+    let balanced = BalancedKMeans { iterations, ..BalancedKMeans::default() };
+    let residual = make(Method::ResidualKMeans(residual), Collisions::Sinkhorn);
+    let balanced = make(Method::BalancedKMeans(balanced), Collisions::ExtraLevel);
+    let random = make(Method::Random(RandomCodes::default()), Collisions::None);
+    let items = folder.join("items.jsonl.gz");
+    let published = SemanticIds::read_published(&items, "sid_letter", &corpus, Collisions::None).unwrap();
+    // What the source says: 24 items share their codes with another, at most three together.
+    assert_eq!((published.codes_per_level(), published.health().largest_group), (&[256; 4][..], 3));
+    assert!((published.health().collision_rate - 24.0 / 12_101.0).abs() < 1e-12);
+
+    assert_eq!((residual.levels(), residual.health().collision_rate), (3, 0.0));
+    for code in 0..256 {
+        assert!(balanced.iter().filter(|id| id[0] == code).count() <= 12_101_usize.div_ceil(256));
+    }
+    let ids = [("residual", &residual), ("balanced", &balanced), ("random", &random), ("published", &published)];
+    let start = Instant::now();
+    let table = compare(&ids, Some(&embeddings)).unwrap();
+    eprintln!("{:.2?}\n{table}", start.elapsed());
+    let [residual, balanced, random, published] = &table.rows[..] else { panic!("four rows") };
+    for meaningful in [residual, balanced, published] {
+        assert!(meaningful.neighbours > Some(0.1) && meaningful.reconstruction_error < random.reconstruction_error);
+    }
+    assert!(random.neighbours < Some(0.01) && balanced.neighbours < residual.neighbours);
+
+    // Items that come later: the last hundred, coded by what was learned from all others.
+    let dim = embeddings.dim();
+    let (old, new) = embeddings.rows().split_at(12_001 * dim);
+    let [old, new] = [old, new].map(|rows| ItemEmbeddings::new(dim, rows.to_vec()).unwrap());
+    let ids =
+        SemanticIds::assign(&old, &ResidualKMeans { codes: 32, iterations: 1, ..ResidualKMeans::default() }).unwrap();
+    let more = ids.assign_new(&new).unwrap();
+    assert_eq!((more.len(), more.codes_per_level()), (12_101, ids.codes_per_level()));
+    assert!(ids.iter().eq(more.iter().take(12_001)) && more.check_unique().is_ok());
 }

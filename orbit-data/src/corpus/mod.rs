@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use reader::{OnBadRow, ReadReport};
+pub(crate) use reader::{id, parse};
 
 /// Something that can be recommended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +83,7 @@ impl Corpus {
 }
 
 /// Hashes strings with their count and lengths in front, so that no two lists share an encoding.
-fn update<'a>(hash: &mut Sha256, strings: impl IntoIterator<Item = &'a String>) {
+pub(crate) fn update<'a>(hash: &mut Sha256, strings: impl IntoIterator<Item = &'a String>) {
     let strings: Vec<_> = strings.into_iter().collect();
     hash.update((strings.len() as u64).to_le_bytes());
     for string in strings {

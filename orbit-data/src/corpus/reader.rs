@@ -106,12 +106,12 @@ impl Items {
 }
 
 /// One JSON object.
-pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| format!("malformed JSON: {error}"))
 }
 
 /// A JSON value as an id: a string that is not empty, or a whole number.
-pub(super) fn id(value: &Value, what: &str) -> Result<String, String> {
+pub(crate) fn id(value: &Value, what: &str) -> Result<String, String> {
     match value {
         Value::String(id) if !id.is_empty() => Ok(id.clone()),
         Value::Number(id) if id.is_u64() || id.is_i64() => Ok(id.to_string()),

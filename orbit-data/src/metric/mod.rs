@@ -20,7 +20,7 @@ mod ngrams;
 mod rouge;
 mod sari;
 mod sentence_sari;
-mod stem;
+pub(crate) mod stem;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -46,7 +46,7 @@ const STEP_4: [&str; 19] = [
 ];
 
 /// The stem of a word of lowercase ASCII letters and digits.
-pub(super) fn stem(word: &str) -> String {
+pub(crate) fn stem(word: &str) -> String {
     if let Some(irregular) = irregular(word) {
         return irregular.to_owned();
     }

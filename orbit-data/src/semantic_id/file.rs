@@ -5,10 +5,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Health, SemanticIds};
+use super::codebooks::Codebooks;
+use super::{Collisions, Health, SemanticIds};
 use crate::{Error, Result};
 
-const FORMAT: u32 = 1;
+/// Format 1 had neither `collisions` nor `codebooks`; it is still read.
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,10 +20,15 @@ struct Saved {
     codes_per_level: Vec<usize>,
     health: Health,
     codes: Vec<Vec<u16>>,
+    #[serde(default)]
+    collisions: Collisions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    codebooks: Option<Codebooks>,
 }
 
 impl SemanticIds {
-    /// Writes the IDs as JSON: `format`, `digest`, `codes_per_level`, `health` and `codes`, an array of codes an item.
+    /// Writes the IDs as JSON: `format`, `digest`, `codes_per_level`, `health`, `codes`, an array of codes an item,
+    /// `collisions`, and `codebooks`, where there are any: the centroids of each level and how to come to them.
     ///
     /// # Errors
     ///
@@ -33,6 +40,8 @@ impl SemanticIds {
             codes_per_level: self.codes_per_level.clone(),
             health: self.health.clone(),
             codes: self.codes.clone(),
+            collisions: self.collisions,
+            codebooks: self.codebooks.clone(),
         };
         let json = serde_json::to_vec(&saved).map_err(|source| Error::io(path, source.into()))?;
         fs::write(path, json).map_err(|source| Error::io(path, source))
@@ -43,25 +52,36 @@ impl SemanticIds {
     /// # Errors
     ///
     /// [`Error::Io`] when the file cannot be read; [`Error::File`] when it is of another format, when an item has too
-    /// many, too few or impossible codes or another item's, and when the codes do not have the digest beside them.
+    /// many, too few or impossible codes or another item's, when the codes do not have the digest beside them, and when
+    /// codebooks do not fit the codes.
     pub fn load(path: &Path) -> Result<Self> {
         let json = fs::read(path).map_err(|source| Error::io(path, source))?;
         let found = serde_json::from_slice::<serde_json::Value>(&json)
             .map_err(|error| Error::file(path, format!("not JSON: {error}")))?;
         match found.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if format == u64::from(FORMAT) => {}
+            Some(format) if (1..=u64::from(FORMAT)).contains(&format) => {}
             Some(format) => {
-                return Err(Error::file(path, format!("semantic IDs of format {format}; this build reads {FORMAT}")));
+                let reason = format!("semantic IDs of format {format}; this build reads up to {FORMAT}");
+                return Err(Error::file(path, reason));
             }
             None => return Err(Error::file(path, "no semantic IDs: field `format` is missing")),
         }
         let saved: Saved = serde_json::from_value(found).map_err(|error| Error::file(path, error.to_string()))?;
-        let ids = Self::new(saved.codes_per_level, saved.codes, saved.health)
+        let mut ids = Self::new(saved.codes_per_level, saved.codes, saved.health, saved.collisions)
             .map_err(|error| Error::file(path, error.to_string()))?;
         if ids.digest != saved.digest {
             let reason =
                 format!("its codes have digest {}, not {}: it was edited or damaged", ids.digest, saved.digest);
             return Err(Error::file(path, reason));
+        }
+        if ids.health.levels.is_empty() || ids.health.levels.len() > ids.levels() {
+            let reason = format!("health of {} levels for IDs of {}", ids.health.levels.len(), ids.levels());
+            return Err(Error::file(path, reason));
+        }
+        if let Some(codebooks) = saved.codebooks {
+            let quantised = &ids.codes_per_level[..ids.health.levels.len()];
+            codebooks.check(quantised, &ids.codes).map_err(|reason| Error::file(path, reason))?;
+            ids.codebooks = Some(codebooks);
         }
         Ok(ids)
     }

@@ -21,16 +21,10 @@ pub(super) struct KMeans {
 
 /// Clusters and who is in them.
 pub(super) struct Clusters {
-    dim: usize,
-    centroids: Vec<f32>,
-    /// The nearest centroid of each point.
+    /// Row-major; fewer than codes were asked for where there are fewer different points.
+    pub(super) centroids: Vec<f32>,
+    /// The centroid of each point.
     pub(super) assignment: Vec<u16>,
-}
-
-impl Clusters {
-    pub(super) fn centroid(&self, code: u16) -> &[f32] {
-        &self.centroids[usize::from(code) * self.dim..][..self.dim]
-    }
 }
 
 impl KMeans {
@@ -48,7 +42,7 @@ impl KMeans {
             }
             assignment = next;
         }
-        Clusters { dim, centroids, assignment }
+        Clusters { centroids, assignment }
     }
 }
 
@@ -92,7 +86,7 @@ fn draw(weights: &[f32], rng: &mut ChaCha8Rng) -> Option<usize> {
 }
 
 /// Moves each centroid to the mean of its points, and answers which have none.
-fn update(centroids: &mut [f32], points: &[f32], dim: usize, assignment: &[u16]) -> Vec<usize> {
+pub(super) fn update(centroids: &mut [f32], points: &[f32], dim: usize, assignment: &[u16]) -> Vec<usize> {
     let mut sums = vec![0_f64; centroids.len()];
     let mut counts = vec![0_usize; centroids.len() / dim];
     for (point, &code) in points.chunks_exact(dim).zip(assignment) {
@@ -127,7 +121,7 @@ fn reseed(centroids: &mut [f32], points: &[f32], dim: usize, assignment: &[u16],
 }
 
 /// The squared distance, in [`TILE`] running sums so that the compiler may use vector instructions.
-fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0; TILE];
     for (a, b) in a.chunks(TILE).zip(b.chunks(TILE)) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
@@ -137,15 +131,37 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// The nearest centroid of each point, the lower index on a tie: the one of largest `x . c - |c|^2 / 2`.
-fn nearest(points: &[f32], centroids: &[f32], dim: usize) -> Vec<u16> {
+/// The nearest centroid of each point, the lower index on a tie: the one of largest `x . c - |c|^2 / 2`, with both seen
+/// from the mean of the centroids. Seen from 0, points that lie close together far away would differ by less than the
+/// rounding of these products.
+pub(super) fn nearest(points: &[f32], centroids: &[f32], dim: usize) -> Vec<u16> {
     let tiles = Tiles::new(centroids, dim);
-    points.par_chunks(POINTS * dim).flat_map_iter(|block| tiles.nearest(block)).collect()
+    let nearest = |block: &[f32]| tiles.nearest(&tiles.seen_from_center(block));
+    points.par_chunks(POINTS * dim).flat_map_iter(nearest).collect()
+}
+
+/// Squared distances, a row a point and a column a centroid.
+pub(super) fn distances(points: &[f32], centroids: &[f32], dim: usize) -> Vec<f32> {
+    let tiles = Tiles::new(centroids, dim);
+    let distances = |block: &[f32]| tiles.distances(&tiles.seen_from_center(block));
+    points.par_chunks(POINTS * dim).flat_map_iter(distances).collect()
+}
+
+/// The mean of the rows, summed in f64.
+pub(super) fn mean(rows: &[f32], dim: usize) -> Vec<f32> {
+    let mut sums = vec![0_f64; dim];
+    for row in rows.chunks_exact(dim) {
+        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+    let count = (rows.len() / dim).max(1) as f64;
+    sums.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
 /// Centroids laid out for the inner loop: tiles of [`TILE`] centroids, within a tile dimension by dimension.
 struct Tiles {
     dim: usize,
+    /// The mean of the centroids, which is taken off centroids and points alike.
+    center: Vec<f32>,
     values: Vec<[f32; TILE]>,
     /// Half the squared length of each centroid; infinite for the filling of the last tile, which is thus never nearest.
     half_squares: Vec<[f32; TILE]>,
@@ -154,22 +170,49 @@ struct Tiles {
 impl Tiles {
     fn new(centroids: &[f32], dim: usize) -> Self {
         let tiles = (centroids.len() / dim).div_ceil(TILE);
+        let center = mean(centroids, dim);
         let mut values = vec![[0.0; TILE]; tiles * dim];
         let mut half_squares = vec![[f32::INFINITY; TILE]; tiles];
         for (index, centroid) in centroids.chunks_exact(dim).enumerate() {
             let (tile, lane) = (index / TILE, index % TILE);
+            let centroid: Vec<f32> = centroid.iter().zip(&center).map(|(c, center)| c - center).collect();
             half_squares[tile][lane] = centroid.iter().map(|c| c * c).sum::<f32>() / 2.0;
-            values[tile * dim..][..dim].iter_mut().zip(centroid).for_each(|(row, &c)| row[lane] = c);
+            values[tile * dim..][..dim].iter_mut().zip(centroid).for_each(|(row, c)| row[lane] = c);
         }
-        Self { dim, values, half_squares }
+        Self { dim, center, values, half_squares }
+    }
+
+    fn seen_from_center(&self, block: &[f32]) -> Vec<f32> {
+        block.iter().zip(self.center.iter().cycle()).map(|(x, center)| x - center).collect()
+    }
+
+    /// The points of a block; a short last block repeats its first point, and the extra answers are to be dropped.
+    fn points<'a>(&self, block: &'a [f32]) -> [&'a [f32]; POINTS] {
+        let start = |p| if p * self.dim < block.len() { p * self.dim } else { 0 };
+        std::array::from_fn(|p| &block[start(p)..][..self.dim])
+    }
+
+    /// The squared distances of up to [`POINTS`] points from all centroids.
+    fn distances(&self, block: &[f32]) -> Vec<f32> {
+        let points = self.points(block);
+        let squares = points.map(|point| point.iter().map(|x| x * x).sum::<f32>());
+        let width = self.half_squares.iter().flatten().filter(|half| half.is_finite()).count();
+        let mut rows = vec![0.0; block.len() / self.dim * width];
+        for (tile, (values, halves)) in self.values.chunks_exact(self.dim).zip(&self.half_squares).enumerate() {
+            let dots = dot_products(points, values);
+            for (row, (dots, square)) in rows.chunks_exact_mut(width).zip(dots.iter().zip(squares)) {
+                for ((distance, dot), half) in row[tile * TILE..].iter_mut().zip(dots).zip(halves) {
+                    *distance = (square - 2.0 * (dot - half)).max(0.0);
+                }
+            }
+        }
+        rows
     }
 
     /// The nearest centroids of up to [`POINTS`] points.
     fn nearest(&self, block: &[f32]) -> impl Iterator<Item = u16> + use<> {
         let count = block.len() / self.dim;
-        // A short last block repeats its first point; the extra answers are dropped.
-        let points: [&[f32]; POINTS] =
-            std::array::from_fn(|p| &block[if p < count { p * self.dim } else { 0 }..][..self.dim]);
+        let points = self.points(block);
         let mut best = [(f32::NEG_INFINITY, 0_usize); POINTS];
         for (tile, (values, half_squares)) in self.values.chunks_exact(self.dim).zip(&self.half_squares).enumerate() {
             let dots = dot_products(points, values);
@@ -222,12 +265,32 @@ mod tests {
     }
 
     #[test]
+    fn points_close_together_far_away_are_told_apart() {
+        // Seen from 0, products of these points round to multiples of 0.06; they lie 0.02 apart.
+        let points: Vec<f32> = (0..64).flat_map(|i| [700.0 + 0.02 * (i % 8) as f32, 700.0]).collect();
+        let assignment = nearest(&points, &points[..16], 2);
+        assert!(assignment.iter().enumerate().all(|(i, &code)| usize::from(code) == i % 8), "{assignment:?}");
+    }
+
+    #[test]
+    fn distances_are_a_row_a_point() {
+        // Neither 5 points nor 11 centroids fill their last block.
+        let (dim, points, centroids) = (3, random(5 * 3, 3), random(11 * 3, 4));
+        let plain = points
+            .chunks_exact(dim)
+            .flat_map(|point| centroids.chunks_exact(dim).map(move |centroid| squared_distance(point, centroid)));
+        let found = distances(&points, &centroids, dim);
+        assert!(found.len() == 55 && found.iter().zip(plain).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?}");
+    }
+
+    #[test]
     fn rounds_never_raise_the_error() {
         let (dim, points) = (4, random(400 * 4, 5));
         let error = |iterations| -> f32 {
             let clusters = KMeans { codes: 16, iterations, seed: 9 }.fit(&points, dim);
             let rows = points.chunks_exact(dim).zip(&clusters.assignment);
-            rows.map(|(point, &code)| squared_distance(point, clusters.centroid(code))).sum()
+            rows.map(|(point, &code)| squared_distance(point, &clusters.centroids[usize::from(code) * dim..][..dim]))
+                .sum()
         };
         let errors = [0, 1, 2, 5, 25].map(error);
         assert!(errors.is_sorted_by(|a, b| a >= b) && errors[4] < 0.95 * errors[0], "{errors:?}");

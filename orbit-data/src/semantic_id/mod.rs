@@ -2,23 +2,44 @@
 //!
 //! TIGER (arXiv 2305.05065) quantises an item's embedding level by level, each level coding what the ones before left
 //! over. Items that end up with the same codes are told apart by one more code, their index in the group.
+//!
+//! [`Recipe`] names the ways to make them ([`Method`]) and to treat items with the same codes ([`Collisions`]);
+//! [`Health::verdict`] says whether they are fit to train on, [`compare`] shows several side by side, and
+//! [`SemanticIds::assign_new`] codes items that come later.
 
+mod balanced;
+mod codebooks;
+mod collisions;
+mod comparison;
 mod file;
 mod health;
 mod kmeans;
+mod new_items;
+mod published;
+mod random;
+mod recipe;
 mod residual;
+mod sinkhorn;
+mod standard;
 
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+use self::codebooks::Codebooks;
+use self::collisions::{number_groups, share_out};
 use crate::corpus::hex;
 use crate::{Error, ItemEmbeddings, Result};
 
-pub use health::{Health, LevelHealth};
+pub use balanced::BalancedKMeans;
+pub use collisions::Collisions;
+pub use comparison::{Comparison, ComparisonRow, compare};
+pub use health::{Health, LevelHealth, Verdict};
+pub use random::RandomCodes;
+pub use recipe::{Method, Recipe};
 pub use residual::ResidualKMeans;
 
-/// One semantic ID an item, all of the same length, no two alike.
+/// One semantic ID an item, all of the same length. No two are alike, unless they were made with [`Collisions::None`].
 ///
 /// ```
 /// use orbit_data::SemanticIds;
@@ -36,18 +57,21 @@ pub struct SemanticIds {
     codes: Vec<Vec<u16>>,
     health: Health,
     digest: String,
-    item_of: HashMap<Vec<u16>, u32>,
+    collisions: Collisions,
+    /// Absent where codes did not come from centroids over the embeddings.
+    codebooks: Option<Codebooks>,
+    items_of: HashMap<Vec<u16>, Vec<u32>>,
 }
 
 impl SemanticIds {
-    /// Assigns IDs by residual k-means over `embeddings`: the same embeddings and settings give the same IDs, for any
-    /// number of threads.
+    /// Assigns IDs by residual k-means over `embeddings`, with an added level against collisions; [`Recipe::assign`] has all
+    /// the choices. The same embeddings and settings give the same IDs, for any number of threads.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for settings out of range, or without any items.
     pub fn assign(embeddings: &ItemEmbeddings, method: &ResidualKMeans) -> Result<Self> {
-        Self::from_prefixes(vec![method.codes; method.levels], method.quantise(embeddings)?)
+        Recipe { method: Method::ResidualKMeans(method.clone()), ..Recipe::default() }.assign(embeddings)
     }
 
     /// Completes what a quantiser made (`codes_per_level[l]` codes at level `l`, `prefixes[i]` for item `i`): when items
@@ -57,27 +81,84 @@ impl SemanticIds {
     ///
     /// [`Error::Invalid`] without any items, for a prefix of another length, for a code out of range, or for more than
     /// 65,536 items with one prefix.
-    pub fn from_prefixes(mut codes_per_level: Vec<usize>, prefixes: Vec<Vec<u16>>) -> Result<Self> {
+    pub fn from_prefixes(codes_per_level: Vec<usize>, prefixes: Vec<Vec<u16>>) -> Result<Self> {
+        Self::without_codebooks(codes_per_level, prefixes, Collisions::ExtraLevel)
+    }
+
+    /// Completes codes that did not come from centroids.
+    fn without_codebooks(codes_per_level: Vec<usize>, prefixes: Vec<Vec<u16>>, collisions: Collisions) -> Result<Self> {
+        if collisions == Collisions::Sinkhorn {
+            let reason = "codes without centroids cannot be shared out by Sinkhorn; use `extra_level` or `none`";
+            return Err(Error::Invalid(reason.to_owned()));
+        }
         check_range(&codes_per_level, &prefixes)?;
         let health = Health::of(&codes_per_level, &prefixes);
-        let mut codes = prefixes;
-        if health.largest_group > 1 {
+        Self::complete(codes_per_level, prefixes, collisions, health)
+    }
+
+    /// Completes the codes that `codebooks` gave to `embeddings`.
+    fn with_codebooks(
+        codes_per_level: Vec<usize>,
+        mut prefixes: Vec<Vec<u16>>,
+        collisions: Collisions,
+        codebooks: Codebooks,
+        embeddings: &ItemEmbeddings,
+    ) -> Result<Self> {
+        check_range(&codes_per_level, &prefixes)?;
+        let moved = match collisions {
+            Collisions::Sinkhorn => share_out(&codebooks, embeddings, &mut prefixes),
+            Collisions::ExtraLevel | Collisions::None => 0,
+        };
+        let spread = health::spread(&codebooks.start(embeddings), embeddings.dim());
+        let health = Health { moved, spread: Some(spread), ..Health::of(&codes_per_level, &prefixes) };
+        let ids = Self::complete(codes_per_level, prefixes, collisions, health)?;
+        Ok(Self { codebooks: Some(codebooks), ..ids })
+    }
+
+    /// Adds a level where items still collide and may not.
+    fn complete(
+        mut codes_per_level: Vec<usize>,
+        mut codes: Vec<Vec<u16>>,
+        collisions: Collisions,
+        health: Health,
+    ) -> Result<Self> {
+        if health.largest_group > 1 && collisions != Collisions::None {
             number_groups(&mut codes, health.largest_group)?;
             codes_per_level.push(health.largest_group);
         }
-        Self::new(codes_per_level, codes, health)
+        Self::new(codes_per_level, codes, health, collisions)
     }
 
-    fn new(codes_per_level: Vec<usize>, codes: Vec<Vec<u16>>, health: Health) -> Result<Self> {
+    fn new(codes_per_level: Vec<usize>, codes: Vec<Vec<u16>>, health: Health, collisions: Collisions) -> Result<Self> {
         check_range(&codes_per_level, &codes)?;
-        let mut item_of = HashMap::with_capacity(codes.len());
+        let mut items_of: HashMap<Vec<u16>, Vec<u32>> = HashMap::with_capacity(codes.len());
         for (item, id) in (0_u32..).zip(&codes) {
-            if let Some(first) = item_of.insert(id.clone(), item) {
-                return Err(Error::Invalid(format!("items {first} and {item} have the same semantic ID {id:?}")));
-            }
+            items_of.entry(id.clone()).or_default().push(item);
         }
         let digest = digest(&codes_per_level, &codes);
-        Ok(Self { codes_per_level, codes, health, digest, item_of })
+        let ids = Self { codes_per_level, codes, health, digest, collisions, codebooks: None, items_of };
+        if collisions != Collisions::None {
+            ids.check_unique()?;
+        }
+        Ok(ids)
+    }
+
+    /// That no two items have the same ID, as decoding to items and a [`Trie`](crate::Trie) need. It can only fail for IDs
+    /// made with [`Collisions::None`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] with the first two items that share an ID.
+    pub fn check_unique(&self) -> Result<()> {
+        let first = self.items_of.iter().filter(|(_, items)| items.len() > 1).min_by_key(|(_, items)| items[0]);
+        match first {
+            None => Ok(()),
+            Some((id, items)) => Err(Error::Invalid(format!(
+                "items {} and {} have the same semantic ID {id:?}; make IDs with `extra_level` or `sinkhorn` to tell them \
+                 apart",
+                items[0], items[1]
+            ))),
+        }
     }
 
     /// How many codes each level has, the added level included: `[256, 256, 256, 24]`.
@@ -114,9 +195,28 @@ impl SemanticIds {
         self.codes.iter().map(Vec::as_slice)
     }
 
-    /// The item with this ID.
+    /// The one item with this ID: none when no item has it, or, with [`Collisions::None`], when several do.
     pub fn item_of(&self, codes: &[u16]) -> Option<u32> {
-        self.item_of.get(codes).copied()
+        match self.items_of(codes) {
+            &[item] => Some(item),
+            _ => None,
+        }
+    }
+
+    /// All items with this ID, ascending.
+    pub fn items_of(&self, codes: &[u16]) -> &[u32] {
+        self.items_of.get(codes).map_or(&[], Vec::as_slice)
+    }
+
+    /// What was done about items with the same codes.
+    pub fn collisions(&self) -> Collisions {
+        self.collisions
+    }
+
+    /// Whether [`SemanticIds::assign_new`] can code new items: whether the IDs came from centroids, which are saved with
+    /// them.
+    pub fn has_codebooks(&self) -> bool {
+        self.codebooks.is_some()
     }
 
     /// How well the codes are used, before the added level.
@@ -145,20 +245,6 @@ fn check_range(codes_per_level: &[usize], codes: &[Vec<u16>]) -> Result<()> {
                 return Err(Error::Invalid(format!("item {item} has code {code} at level {level}, which has {size}")));
             }
         }
-    }
-    Ok(())
-}
-
-/// Appends to each ID its index among the items with the same codes.
-fn number_groups(codes: &mut [Vec<u16>], largest: usize) -> Result<()> {
-    if largest > usize::from(u16::MAX) + 1 {
-        return Err(Error::Invalid(format!("{largest} items share one semantic ID; use more codes or levels")));
-    }
-    let mut next: HashMap<Vec<u16>, u16> = HashMap::new();
-    for id in codes {
-        let index = next.entry(id.clone()).or_default();
-        id.push(*index);
-        *index = index.wrapping_add(1);
     }
     Ok(())
 }
