@@ -8,6 +8,7 @@ mod switch;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use orbit_data::prepare::Kind;
 
 pub(crate) use iv::{By, Iv, IvEval, IvExtract, IvTask};
 pub(crate) use plugin::{Language, Plugin, PluginCheck, PluginList, PluginNew, PluginTest};
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     Quickstart(Quickstart),
     /// Fetch a small language model into the cache
     Pull(Pull),
+    /// Prepare and check recommendation data
+    #[command(subcommand)]
+    Data(Data),
     /// Make the semantic IDs of a run's items, and show how good they are
     Ids(Ids),
     /// Embed the texts of items, for semantic IDs to be made from
@@ -116,12 +120,110 @@ pub(crate) struct Pull {
 
 /// Arguments of `orbit ids`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Ids {
     /// The run file
-    pub(crate) run: PathBuf,
+    #[arg(required = true)]
+    pub(crate) run: Option<PathBuf>,
     /// Where to save the IDs, as JSON
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) out: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) more: Option<IdsMore>,
+}
+
+/// What else can be done with semantic IDs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdsMore {
+    /// Put several into one table
+    Compare {
+        /// Files of `orbit ids`
+        #[arg(required = true, value_name = "IDS.json")]
+        ids: Vec<PathBuf>,
+        /// The `.npy` that they were made of, for errors and neighbourhoods
+        #[arg(long, value_name = "FILE")]
+        embeddings: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give IDs to new items, with the codebooks there are; those of the old items stay
+    Assign {
+        /// A file of `orbit ids`
+        ids: PathBuf,
+        /// A `.npy` with a row for each new item
+        #[arg(long, value_name = "FILE")]
+        embeddings: PathBuf,
+        /// Where to save the IDs of the old items and, behind them, the new
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// `orbit data`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// Bring public data, as it is downloaded, into a form that runs read
+    Prepare(Box<DataPrepare>),
+    /// Show what a prepared folder holds, and what may be wrong with it
+    Check {
+        /// The folder
+        dir: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Arguments of `orbit data prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct DataPrepare {
+    /// Whose form it has: amazon_2014, amazon_2018, amazon_2023, movielens, recbole, s3_rec, jsonl or csv
+    pub(crate) kind: Kind,
+    /// The interactions: a file, plain, `.gz` or `.bz2`; of MovieLens and RecBole the folder
+    pub(crate) path: PathBuf,
+    /// What the items are called: the meta file of Amazon, the item file of one's own
     #[arg(long, value_name = "FILE")]
+    pub(crate) items: Option<PathBuf>,
+    /// The folder to make
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Every user and every item keeps at least so many interactions; 0 keeps all
+    #[arg(long, default_value_t = 0)]
+    pub(crate) core: u32,
+    /// Leave out interactions with a lower rating
+    #[arg(long)]
+    pub(crate) min_rating: Option<f64>,
+    /// Units of time that are one moment: 86400 for times in seconds that are only true to the day
+    #[arg(long, default_value_t = 1)]
+    pub(crate) moment: u32,
+    /// Keep the first interaction of a user with an item, and no later one
+    #[arg(long)]
+    pub(crate) first: bool,
+    /// Seeds the order of a user's interactions at the same moment
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Leave interactions at the same moment in the order of the file, which may tell what comes next
+    #[arg(long, conflicts_with = "seed")]
+    pub(crate) keep_ties: bool,
+    /// Skip rows that cannot be used, and count them
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// The column of the user, in jsonl and csv
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// The column of the item
+    #[arg(long)]
+    pub(crate) item: Option<String>,
+    /// The column of the time
+    #[arg(long)]
+    pub(crate) time: Option<String>,
+    /// The column of the rating
+    #[arg(long)]
+    pub(crate) rating: Option<String>,
+    /// The column of the title
+    #[arg(long)]
+    pub(crate) title: Option<String>,
 }
 
 /// Arguments of `orbit embed`.

@@ -51,6 +51,7 @@ fn run(command: &Command, global: &Global) -> anyhow::Result<()> {
     match command {
         Command::Quickstart(args) => commands::quickstart::run(args, global),
         Command::Pull(args) => commands::pull::run(args, global),
+        Command::Data(command) => commands::data::run(command, global),
         Command::Ids(args) => commands::ids::run(args, global),
         Command::Embed(args) => commands::embed::run(args, global),
         Command::Pretrain(args) => commands::pretrain::run(args, global),

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::{NextItem, NextItems};
+use orbit_data::semantic_id::Verdict;
 use orbit_data::{Corpus, ItemEmbeddings, Loader, SemanticIds, Split, Trie, Vocabulary};
 use orbit_models::generate::Constraint;
 use orbit_models::{LanguageModel, gguf};
@@ -75,7 +76,7 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn new(run: &RunFile, base: &Base) -> Result<Self> {
         let (corpus, embeddings) = read_corpus(run)?;
-        let ids = semantic_ids(run, &corpus, embeddings)?;
+        let ids = trainable_ids(run, &corpus, embeddings)?;
         let rows = u32::try_from(base.model.base_vocabulary())?;
         let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
         let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
@@ -121,18 +122,29 @@ pub(crate) fn corpus_of(section: &CorpusSection) -> Result<(Corpus, Option<ItemE
 
 /// The IDs of a run: read from its file, or made from its embeddings.
 pub(crate) fn semantic_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
-    let ids = match &run.semantic_ids.file {
-        Some(file) => SemanticIds::load(file)?,
-        None => {
+    let section = &run.semantic_ids;
+    let ids = match (&section.file, &section.field) {
+        (Some(file), Some(field)) => SemanticIds::read_published(file, field, corpus, section.collisions)?,
+        (Some(file), None) => SemanticIds::load(file)?,
+        (None, _) => {
             let embeddings = embeddings.context("corpus.embeddings is missing: semantic IDs are made from it")?;
-            SemanticIds::assign(&embeddings, &run.semantic_ids.method())?
+            section.recipe().assign(&embeddings)?
         }
     };
     if ids.len() != corpus.items.len() {
         return Err(anyhow!("there are semantic IDs of {} items, but {} items", ids.len(), corpus.items.len()));
     }
-    for warning in ids.health().warnings() {
-        tracing::warn!("semantic IDs: {warning}");
+    Ok(ids)
+}
+
+/// The IDs that a model is to write: of no two items the same, and not of codebooks that have collapsed.
+fn trainable_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
+    let ids = semantic_ids(run, corpus, embeddings)?;
+    ids.check_unique()?;
+    match ids.health().verdict() {
+        Verdict::Sound => {}
+        Verdict::Warning(advice) => advice.iter().for_each(|advice| tracing::warn!("semantic IDs: {advice}")),
+        Verdict::Collapsed(advice) => tracing::error!("semantic IDs have collapsed: {}", advice.join("; ")),
     }
     Ok(ids)
 }

@@ -56,6 +56,19 @@ impl ItemEmbeddings {
     /// [`Error::File`] for what is no such matrix, for a count of rows other than `expected_items` and for a row, named
     /// by its number from 0, that is zero or not finite; [`Error::Io`] for a file that cannot be read.
     pub fn read_npy(path: &Path, expected_items: usize) -> Result<Self> {
+        Self::read(path, Some(expected_items))
+    }
+
+    /// As [`ItemEmbeddings::read_npy`], of as many items as the matrix has rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`ItemEmbeddings::read_npy`].
+    pub fn read_npy_rows(path: &Path) -> Result<Self> {
+        Self::read(path, None)
+    }
+
+    fn read(path: &Path, expected_items: Option<usize>) -> Result<Self> {
         let npy = NpyFile::new(open(path)?).map_err(|source| Error::io(path, source))?;
         let &[height, dim] = npy.shape() else {
             return Err(Error::file(
@@ -63,8 +76,8 @@ impl ItemEmbeddings {
                 format!("shape {:?}, but a matrix of items x dimensions is needed", npy.shape()),
             ));
         };
-        if height != expected_items as u64 {
-            let reason = format!("{height} rows, but the corpus has {expected_items} items; embed the same item file");
+        if let Some(items) = expected_items.filter(|&items| height != items as u64) {
+            let reason = format!("{height} rows, but the corpus has {items} items; embed the same item file");
             return Err(Error::file(path, reason));
         }
         if npy.order() != Order::C {

@@ -1,7 +1,7 @@
 //! Opens text files, plain or compressed, and reads them line by line.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use bzip2::read::MultiBzDecoder;
@@ -11,12 +11,16 @@ use crate::{Error, Result};
 
 /// Opens `path` for reading; `.gz` and `.bz2` are decompressed on the way.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
-    let file = file(path)?;
-    Ok(match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(file))),
-        Some("bz2") => Box::new(BufReader::new(MultiBzDecoder::new(file))),
-        _ => Box::new(BufReader::new(file)),
-    })
+    Ok(decompress(path, file(path)?))
+}
+
+/// The contents of a file called `path`, whose bytes are `raw`.
+pub(crate) fn decompress(path: &Path, raw: impl Read + 'static) -> Box<dyn BufRead> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
+        Some("bz2") => Box::new(BufReader::new(MultiBzDecoder::new(raw))),
+        _ => Box::new(BufReader::new(raw)),
+    }
 }
 
 /// Opens `path` as it is.

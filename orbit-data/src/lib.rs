@@ -3,6 +3,7 @@
 //! Data flows one way, and each name is a value that can be printed and saved:
 //!
 //! ```text
+//! prepare::Source ─► Corpus
 //! Corpus ─► ItemEmbeddings ─► SemanticIds ─► Vocabulary ─► Example ─► Loader ─► Batch
 //! DocumentCorpus ─► ItemEmbeddings ─► SemanticIds ─► ..., its queries in place of users
 //! TaskSource ─► Task ─► TaskSequence ─► Prompts ───────────┘
@@ -22,6 +23,7 @@ pub mod instruct;
 pub mod loader;
 pub mod metric;
 mod permutation;
+pub mod prepare;
 pub mod retrieval;
 pub mod semantic_id;
 pub mod split;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use orbit_data::baseline::{Popularity, Transitions};
+use orbit_data::prepare::{INTERACTIONS, ITEMS, Kind, Options, Source, Times, check};
 use orbit_data::retrieval::{Ranks, RetrievalScores};
 use orbit_data::semantic_id::{
     BalancedKMeans, Collisions, Method, RandomCodes, Recipe, ResidualKMeans, Verdict, compare,
@@ -127,4 +128,22 @@ fn ways_to_make_beauty_ids_differ_as_they_should() {
     let more = ids.assign_new(&new).unwrap();
     assert_eq!((more.len(), more.codes_per_level()), (12_101, ids.codes_per_level()));
     assert!(ids.iter().eq(more.iter().take(12_001)) && more.check_unique().is_ok());
+}
+
+#[test]
+fn beauty_that_was_prepared_has_the_same_users_and_titles() {
+    let Some(folder) = folder() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("beauty");
+    let source = Source::new(Kind::S3Rec, folder.join("sequences.txt.gz")).items(folder.join("items.jsonl.gz"));
+    let prepared = source.prepare(&Options::default(), &out, &mut |_| {}).unwrap();
+    assert_eq!((prepared.times, prepared.counts.untitled_items), (Times::Positions, 7));
+
+    let (corpus, _) = Corpus::read_jsonl(&out.join(INTERACTIONS), &out.join(ITEMS), OnBadRow::Fail).unwrap();
+    let direct = read(&folder);
+    assert_eq!(corpus.users, direct.users);
+    let words = |title: &str| title.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert!(corpus.items.iter().zip(&direct.items).all(|(a, b)| a.id == b.id && words(&a.title) == words(&b.title)));
+    let report = check(&out).unwrap();
+    assert_eq!((report.leakage.held_out, report.repeats, report.ties), (22_363, 0, None));
 }

@@ -1,24 +1,59 @@
 //! `orbit ids`: makes the semantic IDs of a run's items, and shows how well the codes are used.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use orbit_data::SemanticIds;
+use anyhow::{Result, bail};
+use orbit_data::semantic_id::{self, Verdict};
+use orbit_data::{ItemEmbeddings, SemanticIds};
 
 use super::print;
-use crate::args::{Global, Ids};
+use crate::args::{Global, Ids, IdsMore};
 use crate::config::RunFile;
 use crate::paths::{self, DataDir};
 use crate::pipeline;
 
 pub(crate) fn run(args: &Ids, global: &Global) -> Result<()> {
-    let run = RunFile::read(&args.run)?;
-    let run = paths::resolve_data(run, &DataDir::new(global.data.clone(), &args.run))?;
+    match (&args.more, &args.run, &args.out) {
+        (Some(IdsMore::Compare { ids, embeddings, json }), ..) => compare(ids, embeddings.as_deref(), *json),
+        (Some(IdsMore::Assign { ids, embeddings, out }), ..) => assign(ids, embeddings, out),
+        (None, Some(run), Some(out)) => make(run, out, global),
+        (None, ..) => bail!("give a run file and --out, or a subcommand"),
+    }
+}
+
+/// Saves IDs also when their codebooks have collapsed, and then fails.
+fn make(run: &Path, out: &Path, global: &Global) -> Result<()> {
+    let data = DataDir::new(global.data.clone(), run);
+    let run = paths::resolve_data(RunFile::read(run)?, &data)?;
     let (corpus, embeddings) = pipeline::read_corpus(&run)?;
     let ids = pipeline::semantic_ids(&run, &corpus, embeddings)?;
-    ids.save(&args.out)?;
+    ids.save(out)?;
     print(&describe(&ids)?)?;
-    print(&format!("saved to {}\n", args.out.display()))
+    print(&format!("saved to {}\n", out.display()))?;
+    match ids.health().verdict() {
+        Verdict::Collapsed(_) => bail!("the codebooks have collapsed: a model would learn nothing from these IDs"),
+        _ => Ok(()),
+    }
+}
+
+fn compare(files: &[PathBuf], embeddings: Option<&Path>, json: bool) -> Result<()> {
+    let ids = files.iter().map(|file| SemanticIds::load(file)).collect::<orbit_data::Result<Vec<_>>>()?;
+    let names: Vec<String> =
+        files.iter().map(|file| file.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    let items = ids.first().map_or(0, SemanticIds::len);
+    let embeddings = embeddings.map(|path| ItemEmbeddings::read_npy(path, items)).transpose()?;
+    let named: Vec<(&str, &SemanticIds)> = names.iter().map(String::as_str).zip(&ids).collect();
+    let table = semantic_id::compare(&named, embeddings.as_ref())?;
+    print(&if json { serde_json::to_string_pretty(&table)? + "\n" } else { table.to_string() })
+}
+
+fn assign(ids: &Path, embeddings: &Path, out: &Path) -> Result<()> {
+    let old = SemanticIds::load(ids)?;
+    let new = old.assign_new(&ItemEmbeddings::read_npy_rows(embeddings)?)?;
+    new.save(out)?;
+    let (before, after) = (old.len(), new.len());
+    print(&format!("{} new items behind {before} old ones: {}\n", after - before, out.display()))
 }
 
 /// The health of the codebooks as a table, and what to do about it.
@@ -38,8 +73,10 @@ fn describe(ids: &SemanticIds) -> Result<String> {
         "{collisions:.1}% of the items share their codes with another, at most {} do",
         health.largest_group
     )?;
-    for warning in health.warnings() {
-        writeln!(text, "warning: {warning}")?;
+    let verdict = health.verdict();
+    let what = if verdict.is_collapsed() { "collapsed" } else { "warning" };
+    for advice in verdict.advice() {
+        writeln!(text, "{what}: {advice}")?;
     }
     writeln!(text, "digest {}", ids.digest())?;
     Ok(text)

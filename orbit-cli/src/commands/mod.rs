@@ -1,6 +1,7 @@
 //! One file a command; each has a `run`.
 
 pub(crate) mod bench;
+pub(crate) mod data;
 pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod explain;

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use orbit_data::OnBadRow;
 use orbit_data::catalogue::Catalogue;
-use orbit_data::semantic_id::ResidualKMeans;
+use orbit_data::semantic_id::{BalancedKMeans, Collisions, Method, RandomCodes, Recipe, ResidualKMeans};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,9 +100,19 @@ impl Corpus {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SemanticIds {
-    /// IDs that `orbit ids` saved; the other keys then do nothing. Found like the corpus.
+    /// IDs that `orbit ids` saved, or, with `field`, that somebody published; the other keys then do nothing, but for
+    /// `collisions` with `field`. Found like the corpus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// The field of `file`, JSON lines of items, that holds an item's codes, as a list or as text such as `<a_183><b_70>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What makes the codes. Default: residual_kmeans.
+    pub method: IdMethod,
+    /// What becomes of items with the same codes. Default: extra_level.
+    pub collisions: Collisions,
+    /// Whether each dimension of the embeddings is scaled to mean 0 and variance 1 first. Default: false.
+    pub standardize: bool,
     /// Codes an ID, before the one that tells apart items with the same codes. Default: 3.
     pub levels: usize,
     /// Codes to choose from at each level, 1 to 65,536. Default: 256.
@@ -115,24 +125,60 @@ pub(crate) struct SemanticIds {
     pub normalize_residuals: bool,
 }
 
+/// What makes codes of embeddings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IdMethod {
+    /// k-means, level by level, over what the levels before left over.
+    #[default]
+    ResidualKmeans,
+    /// The same with every code used by as many items.
+    BalancedKmeans,
+    /// Codes without meaning: a control.
+    Random,
+}
+
 impl Default for SemanticIds {
     fn default() -> Self {
         let ResidualKMeans { levels, codes, iterations, normalize_residuals, .. } = ResidualKMeans::default();
-        Self { file: None, levels, codes, iterations, seed: 1, normalize_residuals }
+        Self {
+            file: None,
+            field: None,
+            method: IdMethod::default(),
+            collisions: Collisions::default(),
+            standardize: false,
+            levels,
+            codes,
+            iterations,
+            seed: 1,
+            normalize_residuals,
+        }
     }
 }
 
 impl SemanticIds {
-    /// The quantiser these keys describe.
-    pub(crate) fn method(&self) -> ResidualKMeans {
-        let Self { levels, codes, iterations, seed, normalize_residuals, .. } = *self;
-        ResidualKMeans { levels, codes, iterations, seed, normalize_residuals }
+    /// How these keys make IDs.
+    pub(crate) fn recipe(&self) -> Recipe {
+        let Self { levels, codes, iterations, seed, normalize_residuals, collisions, standardize, .. } = *self;
+        let method = match self.method {
+            IdMethod::ResidualKmeans => {
+                Method::ResidualKMeans(ResidualKMeans { levels, codes, iterations, seed, normalize_residuals })
+            }
+            IdMethod::BalancedKmeans => {
+                Method::BalancedKMeans(BalancedKMeans { levels, codes, iterations, seed, normalize_residuals })
+            }
+            IdMethod::Random => Method::Random(RandomCodes { levels, codes, seed }),
+        };
+        Recipe { method, collisions, standardize }
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {
         range::at_least_one("semantic_ids.levels", self.levels)?;
         range::at_least_one("semantic_ids.codes", self.codes)?;
         range::at_least_one("semantic_ids.iterations", self.iterations)?;
+        if self.field.is_some() && self.file.is_none() {
+            return fault("semantic_ids.field", "is of a file: give semantic_ids.file, JSON lines of items");
+        }
         match self.codes {
             0..=65_536 => Ok(()),
             codes => fault("semantic_ids.codes", format!("must be at most 65536, got {codes}")),

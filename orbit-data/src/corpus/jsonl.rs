@@ -25,6 +25,17 @@ struct Interaction<'a> {
     item: &'a str,
 }
 
+/// A corpus whose interactions have times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimedCorpus {
+    /// The corpus.
+    pub corpus: Corpus,
+    /// For every user the times of their history, in rising order; none if the rows have no times.
+    pub times: Option<Vec<Vec<f64>>>,
+    /// What reading came to.
+    pub report: ReadReport,
+}
+
 impl Corpus {
     /// Reads interactions, `{"user": "u1", "item": "B001", "time": 1400000000}`, and an item file.
     ///
@@ -38,11 +49,37 @@ impl Corpus {
     /// string nor whole number, an item id that appears twice, an item that is not in the item file, a row that differs
     /// from the first good one in having a time.
     pub fn read_jsonl(interactions: &Path, items: &Path, on_bad: OnBadRow) -> Result<(Self, ReadReport)> {
+        let TimedCorpus { corpus, report, .. } = Self::read_timed(interactions, items, on_bad)?;
+        Ok((corpus, report))
+    }
+
+    /// [`Corpus::read_jsonl`] that keeps the times.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use orbit_data::{Corpus, OnBadRow};
+    /// let folder = tempfile::tempdir()?;
+    /// let [rows, items] = ["interactions.jsonl", "items.jsonl"].map(|name| folder.path().join(name));
+    /// std::fs::write(&rows, "{\"user\": 1, \"item\": 7, \"time\": 9}\n{\"user\": 1, \"item\": 8, \"time\": 5}")?;
+    /// std::fs::write(&items, "{\"id\": 7}\n{\"id\": 8}")?;
+    /// let timed = Corpus::read_timed(&rows, &items, OnBadRow::Fail)?;
+    /// assert_eq!(timed.corpus.users[0].history, [1, 0]);
+    /// assert_eq!(timed.times, Some(vec![vec![5.0, 9.0]]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Corpus::read_jsonl`].
+    pub fn read_timed(interactions: &Path, items: &Path, on_bad: OnBadRow) -> Result<TimedCorpus> {
         let mut report = ReadReport::default();
         let items = Items::read(items, on_bad, &mut report, |_| Ok(()))?;
         let mut timeline = Timeline::default();
         report.rows(interactions, on_bad, |text| timeline.push(&parse(text)?, &items))?;
-        Ok((Self { items: items.list, users: timeline.into_users() }, report))
+        let timed = timeline.timed.unwrap_or_default();
+        let (users, times) = timeline.into_users();
+        Ok(TimedCorpus { corpus: Self { items: items.list, users }, times: timed.then_some(times), report })
     }
 
     /// Reads an item file alone, in the order of its lines.
@@ -100,12 +137,14 @@ impl Timeline {
         Ok(())
     }
 
-    fn into_users(self) -> Vec<User> {
+    /// The users, and the times of each.
+    fn into_users(self) -> (Vec<User>, Vec<Vec<f64>>) {
         let sort = |(id, mut events): (String, Vec<(f64, u32)>)| {
             events.sort_by(|a, b| a.0.total_cmp(&b.0));
-            User { id, history: events.into_iter().map(|(_, item)| item).collect() }
+            let (times, history) = events.into_iter().unzip();
+            (User { id, history }, times)
         };
-        self.users.into_iter().map(sort).collect()
+        self.users.into_iter().map(sort).unzip()
     }
 }
 

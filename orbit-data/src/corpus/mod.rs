@@ -6,7 +6,7 @@
 //!   first, with item ids counted from 1;
 //! - **JSON lines** ([`Corpus::read_jsonl`]): an interaction a line, `{"user": "u1", "item": "B001", "time": 1400000000}`.
 //!
-//! Both take an item file of JSON lines, `{"id": "B001", "title": "Green tea, 40 bags"}`. Ids may be strings or whole
+//! Raw public data is brought into the second by [`prepare`](crate::prepare). Both take an item file of JSON lines, `{"id": "B001", "title": "Green tea, 40 bags"}`. Ids may be strings or whole
 //! numbers; `title` may be absent; other string fields are kept and all else is ignored.
 
 mod jsonl;
@@ -18,8 +18,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use jsonl::TimedCorpus;
 pub use reader::{OnBadRow, ReadReport};
 pub(crate) use reader::{id, parse};
+pub(crate) use sequences::number;
 
 /// Something that can be recommended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -49,7 +49,7 @@ fn parse_user(text: &str, items: &Items) -> Result<User, String> {
 }
 
 /// An item number, counted from 1.
-fn number(token: &str) -> Result<u32, String> {
+pub(crate) fn number(token: &str) -> Result<u32, String> {
     match token.parse() {
         Ok(0) => Err("item id 0: ids count from 1 in this form".to_owned()),
         Ok(number) => Ok(number),

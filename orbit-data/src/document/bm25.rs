@@ -24,7 +24,7 @@ const STOP_WORDS: [&str; 33] = [
 ///
 /// over the words of the query, with `N` documents, `n_w` of them with the word, `f_wd` times it is in the document,
 /// `k1 = 1.2` and `b = 0.75`. Words are runs of letters and digits in lowercase without Lucene's English stop words, cut to
-/// their Porter stem. Everything is kept exactly, in f64; the crate `bm25` hashes words to 32 bits and counts in f32.
+/// their Porter stem. Everything is kept exactly, in f64.
 ///
 /// ```
 /// use orbit_data::document::{Bm25, Document};

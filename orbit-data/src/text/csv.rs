@@ -27,6 +27,18 @@ pub(super) fn read<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Ve
     Ok(records)
 }
 
+/// The fields of the record that `text` starts with; none if a quotation mark is not closed in it.
+pub(crate) fn record(text: &str) -> Result<Option<Vec<String>>, String> {
+    let mut reader = Reader { rest: text, line: 1 };
+    match reader.record() {
+        Err(reason) if reason == NOT_CLOSED => Ok(None),
+        fields => fields.map(Some),
+    }
+}
+
+/// Why a record cannot be read that may go on in the next line.
+pub(crate) const NOT_CLOSED: &str = "a quotation mark is not closed";
+
 /// Text that is yet to be read, and the line in which it starts.
 struct Reader<'a> {
     rest: &'a str,
@@ -73,7 +85,7 @@ impl<'a> Reader<'a> {
     fn quoted(&mut self, mut rest: &'a str) -> Result<String, String> {
         let mut field = String::new();
         loop {
-            let (part, behind) = rest.split_once('"').ok_or("a quotation mark is not closed")?;
+            let (part, behind) = rest.split_once('"').ok_or(NOT_CLOSED)?;
             field.push_str(part);
             match behind.strip_prefix('"') {
                 Some(behind) => {

@@ -7,7 +7,7 @@ mod ask;
 mod blimp;
 mod choices;
 mod crows;
-mod csv;
+pub(crate) mod csv;
 mod grammar;
 mod group;
 mod labelled;

@@ -1,0 +1,267 @@
+//! Reads raw files row by row, counts what is wrong with them, and hashes them on the way.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::corpus::{ReadReport, hex};
+use crate::text::csv;
+use crate::{Error, OnBadRow, Result, input};
+
+/// A line must fit into memory, whatever a file holds.
+const LONGEST_LINE: u64 = 1 << 24;
+
+/// A record of CSV may go on over lines, but not for ever after a quotation mark that nobody closed.
+const LONGEST_RECORD: usize = 1 << 16;
+
+/// Nor over more lines than this.
+const MOST_LINES: usize = 1 << 10;
+
+/// Progress is told every so many rows.
+const ROWS: usize = 1 << 12;
+
+/// A raw file that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawFile {
+    /// Its path, as it was given.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes as they lie on disk, as 64 hex digits.
+    pub sha256: String,
+}
+
+/// How the columns of a table are set apart.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    Csv,
+    Tabs,
+}
+
+/// How bytes are text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Utf8,
+    /// Latin-1 where a line is not UTF-8.
+    Latin1,
+}
+
+/// The reading of all raw files of a source.
+pub(super) struct Raw<'a> {
+    on_bad: OnBadRow,
+    progress: &'a mut dyn FnMut(u64),
+    /// Bytes of the files that are done.
+    done: u64,
+    pub(super) report: ReadReport,
+    pub(super) files: Vec<RawFile>,
+}
+
+impl<'a> Raw<'a> {
+    pub(super) fn new(on_bad: OnBadRow, progress: &'a mut dyn FnMut(u64)) -> Self {
+        Self { on_bad, progress, done: 0, report: ReadReport::default(), files: Vec::new() }
+    }
+
+    /// Reads a file for the second time: its rows and what is wrong with them have been counted.
+    pub(super) fn again(&mut self, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let report = self.report.clone();
+        read(self)?;
+        self.report = report;
+        Ok(())
+    }
+
+    /// Hands each line that is not blank to `take`, which answers why it is bad.
+    pub(super) fn lines(
+        &mut self,
+        path: &Path,
+        encoding: Encoding,
+        mut take: impl FnMut(&str) -> Result<(), String>,
+    ) -> Result<()> {
+        let mut lines = Lines::open(path)?;
+        while let Some(line) = lines.next()? {
+            let taken = line.text(encoding).and_then(|text| take(&text));
+            self.count(&lines, line.number, taken)?;
+        }
+        self.close(lines)
+    }
+
+    /// Reads a table whose first row names its columns: `header` makes of it what `take` needs to read the others.
+    pub(super) fn table<T>(
+        &mut self,
+        path: &Path,
+        form: Form,
+        header: impl FnOnce(&[String]) -> Result<T, String>,
+        mut take: impl FnMut(&T, &[String]) -> Result<(), String>,
+    ) -> Result<()> {
+        let mut lines = Lines::open(path)?;
+        let first = lines.next()?.ok_or_else(|| Error::file(path, "empty; its first line must name the columns"))?;
+        let number = first.number;
+        let names = lines.fields(first, form)?.map_err(|reason| Error::row(path, number, reason))?;
+        let names: Vec<_> = names.iter().map(|name| name.trim().to_owned()).collect();
+        let head = header(&names).map_err(|reason| Error::row(path, number, reason))?;
+        while let Some(line) = lines.next()? {
+            let number = line.number;
+            let taken = lines.fields(line, form)?.and_then(|fields| match fields.len() == names.len() {
+                true => take(&head, &fields),
+                false => Err(format!("{} fields where {} are named", fields.len(), names.len())),
+            });
+            self.count(&lines, number, taken)?;
+        }
+        self.close(lines)
+    }
+
+    fn count(&mut self, lines: &Lines, number: usize, taken: Result<(), String>) -> Result<()> {
+        self.report.rows += 1;
+        if self.report.rows.is_multiple_of(ROWS) {
+            (self.progress)(self.done + lines.tap.borrow().bytes);
+        }
+        let Err(reason) = taken else { return Ok(()) };
+        let error = Error::row(&lines.path, number, reason);
+        if self.on_bad == OnBadRow::Fail {
+            return Err(error);
+        }
+        self.report.skipped += 1;
+        self.report.first.get_or_insert_with(|| error.to_string());
+        Ok(())
+    }
+
+    fn close(&mut self, lines: Lines) -> Result<()> {
+        let tap = lines.tap.take();
+        self.done += tap.bytes;
+        (self.progress)(self.done);
+        if self.files.iter().all(|file| file.path != lines.path) {
+            self.files.push(RawFile { path: lines.path, bytes: tap.bytes, sha256: hex(&tap.hash.finalize()) });
+        }
+        Ok(())
+    }
+}
+
+/// A line without its end.
+struct Line {
+    number: usize,
+    bytes: Vec<u8>,
+}
+
+impl Line {
+    fn text(&self, encoding: Encoding) -> Result<std::borrow::Cow<'_, str>, String> {
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) => Ok(text.into()),
+            Err(_) if encoding == Encoding::Latin1 => Ok(self.bytes.iter().map(|&byte| char::from(byte)).collect()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// The lines of a file that are not blank.
+struct Lines {
+    path: PathBuf,
+    reader: Box<dyn BufRead>,
+    tap: Rc<RefCell<Tap>>,
+    number: usize,
+    /// Lines that were read ahead.
+    ahead: VecDeque<Line>,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self> {
+        let tap = Rc::new(RefCell::new(Tap::default()));
+        let raw = Tapped { file: input::file(path)?, tap: Rc::clone(&tap) };
+        let reader = input::decompress(path, raw);
+        Ok(Self { path: path.to_owned(), reader, tap, number: 0, ahead: VecDeque::new() })
+    }
+
+    fn next(&mut self) -> Result<Option<Line>> {
+        while let Some(line) = self.ahead_or_read()? {
+            if !line.bytes.trim_ascii().is_empty() {
+                return Ok(Some(line));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next line, blank or not.
+    fn ahead_or_read(&mut self) -> Result<Option<Line>> {
+        self.ahead.pop_front().map_or_else(|| self.read(), |line| Ok(Some(line)))
+    }
+
+    /// The next line of the file, blank or not.
+    fn read(&mut self) -> Result<Option<Line>> {
+        let mut bytes = Vec::new();
+        let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes);
+        if read.map_err(|source| self.cut_off(source))? == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if bytes.len() as u64 == LONGEST_LINE {
+            return Err(Error::row(&self.path, self.number, "a line of 16 MiB or more; this is no file of rows"));
+        }
+        while bytes.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
+        if self.number == 1 && bytes.starts_with(b"\xEF\xBB\xBF") {
+            bytes.drain(..3);
+        }
+        Ok(Some(Line { number: self.number, bytes }))
+    }
+
+    fn cut_off(&self, source: io::Error) -> Error {
+        let line = self.number + 1;
+        let reason = format!("line {line} cannot be read: {source}; the file is cut off or damaged, so get it again");
+        Error::io(&self.path, io::Error::new(source.kind(), reason))
+    }
+
+    /// The fields of the row that starts with `first`. The outer error is the file's, the inner the row's.
+    fn fields(&mut self, first: Line, form: Form) -> Result<Result<Vec<String>, String>> {
+        match form {
+            Form::Csv => self.record(first),
+            Form::Tabs => Ok(first.text(Encoding::Utf8).map(|text| text.split('\t').map(str::to_owned).collect())),
+        }
+    }
+
+    /// A record of CSV, which goes on in the next line as long as a quotation mark is open. If none closes it, only the
+    /// first line is bad.
+    fn record(&mut self, first: Line) -> Result<Result<Vec<String>, String>> {
+        let (mut bytes, mut more) = (first.bytes, VecDeque::new());
+        loop {
+            let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string());
+            if let Some(fields) = text.and_then(csv::record).transpose() {
+                return Ok(fields);
+            }
+            let go_on = bytes.len() < LONGEST_RECORD && more.len() < MOST_LINES;
+            let line = if go_on { self.ahead_or_read()? } else { None };
+            let Some(line) = line else { break };
+            bytes.push(b'\n');
+            bytes.extend(&line.bytes);
+            more.push_back(line);
+        }
+        more.append(&mut self.ahead);
+        self.ahead = more;
+        Ok(Err(csv::NOT_CLOSED.to_owned()))
+    }
+}
+
+/// What was read of a file.
+#[derive(Default)]
+struct Tap {
+    bytes: u64,
+    hash: Sha256,
+}
+
+/// A file that counts and hashes what is read of it.
+struct Tapped {
+    file: File,
+    tap: Rc<RefCell<Tap>>,
+}
+
+impl Read for Tapped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let mut tap = self.tap.borrow_mut();
+        tap.bytes += read as u64;
+        tap.hash.update(&buffer[..read]);
+        Ok(read)
+    }
+}
