@@ -26,7 +26,21 @@ struct Kind {
     elsewhere: &'static [&'static str],
 }
 
-const RUN: Kind = Kind { schema: &[], cases: CASES, base, lists: &["hooks", "evaluate.text.tasks"], elsewhere: &[] };
+const RUN: Kind = Kind {
+    schema: &[],
+    cases: CASES,
+    base,
+    lists: &["hooks", "evaluate.text.tasks"],
+    // What `orbit reproduce` reads, and no run.
+    elsewhere: &[
+        "expected.minutes",
+        "expected.machine",
+        "expected.seeds",
+        "expected.values.measure",
+        "expected.values.value",
+        "expected.values.tolerance",
+    ],
+};
 
 const SEQUENCE: Kind = Kind {
     schema: &["--tasks"],
@@ -35,6 +49,25 @@ const SEQUENCE: Kind = Kind {
     lists: &["tasks", "hooks", "evaluate.text.tasks", "evaluate.watch.tasks", "replay.from.text.sources"],
     // Other wordings of an instruction are for switches, which are trained apart; a run checks them and trains on none.
     elsewhere: &["tasks.paraphrases"],
+};
+
+const SASREC: Kind = Kind {
+    schema: &["--sasrec"],
+    cases: SASREC_CASES,
+    base: sasrec_base,
+    lists: &[],
+    elsewhere: &[
+        // A model of its own learns the items; nothing is made of embeddings, which are refused.
+        "corpus.embeddings",
+        // It has no hooks that would ask for estimates.
+        "train.estimate_examples",
+        "expected.minutes",
+        "expected.machine",
+        "expected.seeds",
+        "expected.values.measure",
+        "expected.values.value",
+        "expected.values.tolerance",
+    ],
 };
 
 /// Written as `key: value`, or `key: value where other: value and ...`: a run in which the key has the value and the others have
@@ -54,6 +87,10 @@ corpus.generated.seed: 9 where corpus.sequences: and corpus.items: and corpus.em
 corpus.embeddings: "other-embeddings.npy"
 corpus.on_bad_row: "skip" where corpus.sequences: "bad-sequences.txt"
 semantic_ids.file: "ids.json"
+semantic_ids.field: "sid" where semantic_ids.file: "published.jsonl" and semantic_ids.field: "other_sid"
+semantic_ids.method: "balanced_kmeans"
+semantic_ids.collisions: "sinkhorn"
+semantic_ids.standardize: true
 semantic_ids.levels: 3
 semantic_ids.codes: 6
 semantic_ids.iterations: 1
@@ -92,6 +129,43 @@ evaluate.text.tasks.limit: [{ name = "questions", kind = "arc", path = "question
 evaluate.text.tasks.group: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, group = "reasoning" }]
 evaluate.text.tasks.ask: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, ask = "instruction" }]
 evaluate.text.tasks.instruction: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Say which of the colours that were given to you in the option is the one that fits the words below it best, if one does." }] where evaluate.text.batch_tokens: 200 and evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
+"#;
+
+const SASREC_CASES: &str = r#"
+name: "another"
+seed: 2
+device: "ndarray"
+corpus.sequences: "other-sequences.txt"
+corpus.items: "more-items.jsonl"
+corpus.interactions: "interactions.jsonl" where corpus.sequences:
+corpus.generated: { items = 31, users = 40 } where corpus.sequences: and corpus.items:
+corpus.generated.items: 33 where corpus.sequences: and corpus.items: and corpus.generated.users: 40
+corpus.generated.users: 45 where corpus.sequences: and corpus.items: and corpus.generated.items: 30
+corpus.generated.seed: 9 where corpus.sequences: and corpus.items: and corpus.generated.items: 30
+corpus.on_bad_row: "skip" where corpus.sequences: "bad-sequences.txt"
+sasrec.width: 12
+sasrec.layers: 1
+sasrec.heads: 4
+sasrec.max_history: 3
+sasrec.dropout: 0.1
+train.steps: 3
+train.batch: 6
+train.micro_batch: 2
+train.learning_rate: 2e-3
+train.loss: "dynamic"
+train.warmup: 2
+train.schedule: "cosine"
+train.weight_decay: 0.5
+train.beta1: 0.5
+train.beta2: 0.5
+train.epsilon: 1e-2
+train.max_norm: 1e-3
+train.drift_every: 2
+train.save_every: 1
+train.keep: 1 where train.save_every: 1 and train.steps: 4
+evaluate.users: 7
+evaluate.batch: 3
+evaluate.on: "validation"
 "#;
 
 const SEQUENCE_CASES: &str = r#"
@@ -186,6 +260,19 @@ fn sequence_base() -> Keys {
     keys.into_iter().collect()
 }
 
+fn sasrec_base() -> Keys {
+    let keys = [
+        ("corpus.sequences", r#""sequences.txt""#),
+        ("corpus.items", r#""items.jsonl""#),
+        ("sasrec.width", "8"),
+        ("train.steps", "2"),
+        ("train.batch", "4"),
+        ("train.warmup", "1"),
+        ("train.drift_every", "1"),
+    ];
+    keys.map(|(key, value)| (key, value.to_owned())).into_iter().collect()
+}
+
 fn base() -> Keys {
     let model = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
     let keys = [
@@ -260,6 +347,11 @@ fn write_files(dir: &Path) {
             text
         })
     };
+    let published = (1..=30).fold(String::new(), |mut text, id| {
+        let (sid, other) = ([id % 6, id / 6], [id / 5, id % 5]);
+        writeln!(text, r#"{{"id": {id}, "sid": {sid:?}, "other_sid": {other:?}}}"#).unwrap();
+        text
+    });
     let interactions = sequences(1).lines().fold(String::new(), |mut text, line| {
         let mut words = line.split(' ');
         let user = words.next().unwrap();
@@ -307,7 +399,9 @@ fn write_files(dir: &Path) {
         ("bad-sequences.txt", sequences(0) + "41 5 x 6\n"),
         ("items.jsonl", items("Soap")),
         ("other-items.jsonl", items("Brush")),
+        ("more-items.jsonl", items("Soap") + r#"{"id": 31, "title": "Soap 31"}"# + "\n"),
         ("interactions.jsonl", interactions),
+        ("published.jsonl", published),
         ("questions.jsonl", questions("red")),
         ("other-questions.jsonl", questions("green")),
         ("labelled.jsonl", labelled),
@@ -429,7 +523,7 @@ fn collect(schema: &Value, root: &Value, prefix: &str, keys: &mut BTreeSet<Strin
 
 #[test]
 fn every_key_has_a_case() {
-    for kind in [RUN, SEQUENCE] {
+    for kind in [RUN, SEQUENCE, SASREC] {
         let tried: BTreeSet<&str> = cases(&kind).iter().map(|case| case.key).collect();
         let inner: BTreeSet<String> = schema_keys(&kind);
         // A table is tried through the keys in it; `use` through every case with a hook.
@@ -470,6 +564,13 @@ fn every_key_of_a_sequence_changes_something() {
         );
     }
     all_change(&SEQUENCE, dir.path());
+}
+
+#[test]
+fn every_key_of_sasrec_changes_something() {
+    let dir = tempfile::tempdir().unwrap();
+    write_files(dir.path());
+    all_change(&SASREC, dir.path());
 }
 
 fn all_change(kind: &Kind, dir: &Path) {

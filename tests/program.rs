@@ -107,6 +107,37 @@ fn a_run_leaves_a_report_and_a_model_that_eval_measures_alike() {
     let scores: Value = serde_json::from_str(&scores).unwrap();
     assert_eq!(scores["results"]["grammar"]["acc,none"], trained["text"]["suites"]["grammar"]["score"]);
     assert_eq!(scores["orbit"]["retrieval"]["recall"], trained["retrieval"]["recall"]);
+    check_recommendations(&out.join("model"));
+}
+
+/// The best of the catalogue, and the same scores when they are asked for by name.
+fn check_recommendations(model: &Path) {
+    let catalogue = json(&model.join("catalogue.json"));
+    let id = |at: usize| catalogue["items"][at]["id"].as_str().unwrap().to_owned();
+    let recommend = |more: &[&str]| {
+        let mut command = orbit();
+        command.arg("recommend").arg("--model").arg(model).arg("--history").arg(format!("{},{}", id(3), id(1)));
+        command.args(more);
+        command
+    };
+    let items: Value = serde_json::from_str(&done(&mut recommend(&["--count", "5", "--json"]))).unwrap();
+    let score = |at: usize| items[at]["log_probability"].as_f64().unwrap();
+    assert!(items.as_array().unwrap().len() == 5 && (1..5).all(|at| score(at) <= score(at - 1)));
+    let named = format!("{},{}", items[4]["id"].as_str().unwrap(), items[0]["id"].as_str().unwrap());
+    let asked: Value = serde_json::from_str(&done(&mut recommend(&["--candidates", &named, "--json"]))).unwrap();
+    for (at, same) in [(0, 0), (1, 4)] {
+        assert_eq!((&asked[at]["id"], &asked[at]["title"]), (&items[same]["id"], &items[same]["title"]));
+        let difference = asked[at]["log_probability"].as_f64().unwrap() - score(same);
+        assert!(difference.abs() < 1e-4, "{difference}");
+    }
+    let title = items[0]["title"].as_str().unwrap();
+    assert!(done(&mut recommend(&[])).lines().next().unwrap().ends_with(title));
+
+    let output = recommend(&["--candidates", "nothing,at-all"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("nothing, at-all"), "{}", stderr(&output));
+    let output = orbit().arg("recommend").arg("--model").arg(model).output().unwrap();
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("history is empty"));
 }
 
 #[test]

@@ -46,10 +46,11 @@ fn a_saved_model_scores_the_same() {
     assert!(message.contains("model_type") && message.contains("llama"), "{message}");
 }
 
-/// Item k is always followed by item k + 1 of 30: what a recommender of sequences has to find.
+/// Item k is always followed by item k + 1 of 30: what a recommender of sequences has to find. Users are of several lengths, so
+/// that every position is trained.
 fn write_run(dir: &Path, more: &str) {
     let user = |user: usize| {
-        let items = (0..6).map(|at| (1 + (user * 5 + at) % 30).to_string()).collect::<Vec<_>>().join(" ");
+        let items = (0..5 + user % 4).map(|at| (1 + (user * 5 + at) % 30).to_string()).collect::<Vec<_>>().join(" ");
         format!("{} {items}\n", user + 1)
     };
     fs::write(dir.join("sequences.txt"), (0..60).map(user).collect::<String>()).unwrap();
@@ -58,7 +59,7 @@ fn write_run(dir: &Path, more: &str) {
     let run = format!(
         "name = 'circle'
          corpus = {{ sequences = 'sequences.txt', items = 'items.jsonl' }}
-         sasrec = {{ width = 16, heads = 2, max_history = 5, dropout = 0.1 }}
+         sasrec = {{ width = 16, heads = 2, max_history = 8, dropout = 0.1 }}
          train = {{ steps = 120, batch = 20, learning_rate = 1e-2, warmup = 5, save_every = 50 }}
          {more}"
     );
@@ -135,6 +136,7 @@ fn mistakes_are_named() {
     refused("evaluate.on = 'tests'", &["tests", "validation"]);
     refused("evaluate.batch = 0", &["evaluate.batch"]);
     refused("corpus.embeddings = 'x.npy'", &["corpus"]);
-    refused(&EXPECTED.replace("recall@1", "recall@3"), &["expected.values.measure", "recall@3"]);
-    refused(&EXPECTED.replace("[1, 2]", "[]"), &["expected.seeds"]);
+    let expected = EXPECTED.replace("TOLERANCE", "0.1");
+    refused(&expected.replace("recall@1", "recall@3"), &["expected.values.measure", "recall@3"]);
+    refused(&expected.replace("[1, 2]", "[]"), &["expected.seeds"]);
 }

@@ -395,6 +395,9 @@ pub(crate) struct Schema {
     /// That of run files with a list of tasks
     #[arg(long)]
     pub(crate) tasks: bool,
+    /// That of run files of SASRec
+    #[arg(long, conflicts_with = "tasks")]
+    pub(crate) sasrec: bool,
 }
 
 /// Arguments of `orbit bench`.

@@ -135,6 +135,7 @@ fn measure(model: &SasRec, users: &[(&[u32], u32)], batch: usize, quiet: bool) -
     let mut progress = Progress::new("retrieval", 0, users.len() as u64, quiet);
     let mut ranks = Ranks::default();
     for batch in users.chunks(batch) {
+        tracing::debug!(users = batch.len(), "retrieval batch");
         let histories: Vec<&[u32]> = batch.iter().map(|(history, _)| *history).collect();
         let scores = model.scores(&histories)?;
         let [_, items] = scores.dims();

@@ -83,6 +83,9 @@ fn defaults_are_spelled_out() {
         seed = 0
 
         [semantic_ids]
+        method = "residual_kmeans"
+        collisions = "extra_level"
+        standardize = false
         levels = 3
         codes = 256
         iterations = 25
@@ -176,12 +179,12 @@ fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
     check_error(
         &full_with("[train]", "[training]"),
         expect![[r#"
-        TOML parse error at line 15, column 2
-           |
-        15 | [training]
-           |  ^^^^^^^^
-        unknown field `training`, expected one of `name`, `seed`, `device`, `model`, `corpus`, `semantic_ids`, `examples`, `train`, `hooks`, `evaluate`
-        did you mean `train`?"#]],
+            TOML parse error at line 15, column 2
+               |
+            15 | [training]
+               |  ^^^^^^^^
+            unknown field `training`, expected one of `name`, `seed`, `device`, `model`, `corpus`, `semantic_ids`, `examples`, `train`, `hooks`, `evaluate`, `expected`
+            did you mean `train`?"#]],
     );
     check_error(
         &full_with("\"flips\"", "\"sign\""),
