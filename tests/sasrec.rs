@@ -50,7 +50,7 @@ fn a_saved_model_scores_the_same() {
 /// that every position is trained.
 fn write_run(dir: &Path, more: &str) {
     let user = |user: usize| {
-        let items = (0..5 + user % 4).map(|at| (1 + (user * 5 + at) % 30).to_string()).collect::<Vec<_>>().join(" ");
+        let items = (0..5 + user % 4).map(|at| (1 + (user * 7 + at) % 30).to_string()).collect::<Vec<_>>().join(" ");
         format!("{} {items}\n", user + 1)
     };
     fs::write(dir.join("sequences.txt"), (0..60).map(user).collect::<String>()).unwrap();

@@ -109,7 +109,7 @@ impl Health {
     ///
     /// They have collapsed when the embeddings nearly agree (cosines above 0.9999), when the first level, or any level
     /// while more than 30% of the items collide, works like fewer than 5% of its codes, or when more than 90% of the items
-    /// share their codes with another. Warnings are those of [`Health::warnings`].
+    /// share their codes with another though most combinations are free. Warnings are those of [`Health::warnings`].
     ///
     /// ```
     /// use orbit_data::{ItemEmbeddings, SemanticIds};
@@ -148,7 +148,9 @@ impl Health {
                 ));
             }
         }
-        if self.collision_rate > COLLAPSED_COLLISIONS {
+        // Where most combinations are taken there were too few to begin with, which is a warning.
+        let combinations = self.levels.iter().map(|level| level.codes as f64).product::<f64>();
+        if self.collision_rate > COLLAPSED_COLLISIONS && 2.0 * (self.unique_prefixes as f64) < combinations {
             faults.push(format!(
                 "{:.0}% of the items share their codes with another: use more codes or levels, or embed more than titles",
                 100.0 * self.collision_rate
