@@ -166,6 +166,7 @@ train.keep: 1 where train.save_every: 1 and train.steps: 4
 evaluate.users: 7
 evaluate.batch: 3
 evaluate.on: "validation"
+evaluate.exclude_seen: true
 "#;
 
 const SEQUENCE_CASES: &str = r#"

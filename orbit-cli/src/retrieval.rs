@@ -64,22 +64,26 @@ pub(crate) fn measure(
 /// What needs no model, on the same users.
 pub(crate) fn baselines(job: &Job, config: &RetrievalConfig) -> report::Baselines {
     let split = Split::leave_one_out(&job.corpus);
-    counts(&split, &users(&split, config.users, HeldOut::Test))
+    counts(&split, &users(&split, config.users, HeldOut::Test), false)
 }
 
-/// What counting alone comes to on some users.
-pub(crate) fn counts(split: &Split<'_>, users: &[(&[u32], u32)]) -> report::Baselines {
+/// What counting alone comes to on some users, with what they have met among the recommendations or not.
+pub(crate) fn counts(split: &Split<'_>, users: &[(&[u32], u32)], exclude_seen: bool) -> report::Baselines {
     let (popularity, transitions) = (Popularity::fit(split), Transitions::fit(split));
-    let measure = |rank: &dyn Fn(&[u32]) -> Vec<u32>| {
+    let measure = |rank: &dyn Fn(&[u32], usize) -> Vec<u32>| {
         let mut ranks = Ranks::default();
         for (history, target) in users {
-            ranks.push(&rank(history), *target);
+            let seen: &[u32] = if exclude_seen { history } else { &[] };
+            let mut ranked = rank(history, CUTOFF + seen.len());
+            ranked.retain(|item| !seen.contains(item));
+            ranked.truncate(CUTOFF);
+            ranks.push(&ranked, *target);
         }
         scores(&ranks)
     };
     report::Baselines {
-        popularity: measure(&|history| popularity.rank(history, CUTOFF)),
-        transitions: measure(&|history| transitions.rank(history, CUTOFF)),
+        popularity: measure(&|history, k| popularity.rank(history, k)),
+        transitions: measure(&|history, k| transitions.rank(history, k)),
     }
 }
 

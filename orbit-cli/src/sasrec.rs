@@ -17,7 +17,7 @@ use orbit_data::retrieval::Ranks;
 use orbit_data::{Example, Loader, Split};
 use orbit_models::sasrec::SasRec;
 
-use crate::config::SasRecFile;
+use crate::config::{Ranking, SasRecFile};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
@@ -107,11 +107,11 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
         data: corpus.digest(),
         model: origin,
         config: config_digest(run)?,
-        baselines: Some(retrieval::counts(&split, &users)),
+        baselines: Some(retrieval::counts(&split, &users, run.evaluate.exclude_seen)),
         untouched: None,
         runs: vec![Run {
             peak_memory_bytes,
-            retrieval: Some(measure(&model, &users, run.evaluate.batch, quiet)?),
+            retrieval: Some(measure(&model, &users, &run.evaluate, quiet)?),
             ..fine_tune::trained(&run.name, &training::read_metrics(dir)?, drift)
         }],
     };
@@ -128,19 +128,22 @@ fn examples(split: &Split<'_>, longest: usize) -> Vec<Example> {
     ends.filter(|end| end.len() > 1).map(|end| Example { tokens: end.to_vec(), answer: 1 }).collect()
 }
 
-/// Recall and NDCG: every item is scored for every user, and none is left out of the catalogue.
-fn measure(model: &SasRec, users: &[(&[u32], u32)], batch: usize, quiet: bool) -> Result<report::Retrieval> {
+/// Recall and NDCG: every item is scored for every user.
+fn measure(model: &SasRec, users: &[(&[u32], u32)], how: &Ranking, quiet: bool) -> Result<report::Retrieval> {
     let mut users = users.to_vec();
     users.sort_by_key(|(history, _)| history.len());
     let mut progress = Progress::new("retrieval", 0, users.len() as u64, quiet);
     let mut ranks = Ranks::default();
-    for batch in users.chunks(batch) {
+    for batch in users.chunks(how.batch) {
         tracing::debug!(users = batch.len(), "retrieval batch");
         let histories: Vec<&[u32]> = batch.iter().map(|(history, _)| *history).collect();
         let scores = model.scores(&histories)?;
         let [_, items] = scores.dims();
-        let scores: Vec<f32> = scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
-        for ((_, target), scores) in batch.iter().zip(scores.chunks_exact(items)) {
+        let mut scores: Vec<f32> = scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
+        for ((history, target), scores) in batch.iter().zip(scores.chunks_exact_mut(items)) {
+            if how.exclude_seen {
+                history.iter().for_each(|&seen| scores[seen as usize] = f32::NEG_INFINITY);
+            }
             ranks.push(&best(scores), *target);
         }
         progress.set(ranks.0.len() as u64, &[("recall@10", ranks.recall(10))]);

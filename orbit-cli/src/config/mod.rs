@@ -30,7 +30,7 @@ pub(crate) use corpus::{Corpus, SemanticIds, Source};
 pub(crate) use evaluate::{Evaluate, Retrieval, Text};
 pub(crate) use expected::{Expected, ExpectedValue};
 use range::Fault;
-pub(crate) use sasrec::{HeldOut, SasRecFile};
+pub(crate) use sasrec::{HeldOut, Ranking, SasRecFile};
 pub(crate) use sequence::{Adapters, Origin, ReplayFrom, SequenceFile};
 use sequence::{EvaluateTasks, Replay, Sequence};
 pub(crate) use study::{General, Method, Studied, StudyFile};

@@ -50,6 +50,9 @@ pub(crate) struct Ranking {
     pub batch: usize,
     /// Which item of each user is to be found. Default: test.
     pub on: HeldOut,
+    /// Whether items of a user's history are left out of what is recommended to them, by the counts too. Most published numbers
+    /// of data in which no user meets an item twice are of this kind. Default: false.
+    pub exclude_seen: bool,
 }
 
 /// What is kept from training.
@@ -65,7 +68,7 @@ pub(crate) enum HeldOut {
 
 impl Default for Ranking {
     fn default() -> Self {
-        Self { users: 1_000_000, batch: 256, on: HeldOut::Test }
+        Self { users: 1_000_000, batch: 256, on: HeldOut::Test, exclude_seen: false }
     }
 }
 
