@@ -7,6 +7,7 @@ mod bank;
 mod bert;
 mod bloom;
 mod config_keys;
+mod data;
 mod decoding;
 mod encoder_decoder;
 mod fit;
