@@ -85,6 +85,21 @@ fn heads_are_left_out() {
     assert_eq!(with.means(text).unwrap(), without.means(text).unwrap());
 }
 
+/// Published checkpoints have the positions among their tensors, as integers.
+#[test]
+fn saved_positions_are_passed_over() {
+    use safetensors::tensor::{Dtype as Stored, SafeTensors, TensorView};
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = fs::read(folder("tiny-bert").join("model.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let positions: Vec<u8> = (0..16_i64).flat_map(i64::to_le_bytes).collect();
+    let positions = TensorView::new(Stored::I64, vec![1, 16], &positions).unwrap();
+    let tensors = file.tensors().into_iter().chain([("embeddings.position_ids".to_owned(), positions)]);
+    fs::write(dir.path().join("model.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    fs::copy(folder("tiny-bert").join("config.json"), dir.path().join("config.json")).unwrap();
+    Bert::load(dir.path(), &device("flex").unwrap()).unwrap();
+}
+
 /// The embedded language model as the encoder: embeddings are made once, and made anew when a text changes.
 #[test]
 fn items_are_embedded_once() {

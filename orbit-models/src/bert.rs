@@ -79,7 +79,7 @@ impl Bert {
         let stripped = std::mem::take(&mut weights.tensors).into_iter();
         weights.tensors = stripped.map(|(name, array)| (name.trim_start_matches("bert.").to_owned(), array)).collect();
         let headless = |name: &str| name.starts_with("embeddings.") || name.starts_with("encoder.");
-        weights.tensors.retain(|name, _| headless(name) && name != "embeddings.position_ids");
+        weights.tensors.retain(|name, _| headless(name));
         let mut reader = weights.into_reader(dir);
         let model = Self::from_source(&config, &mut |name, shape| reader.tensor(name, shape), device);
         reader.finish(&[])?;

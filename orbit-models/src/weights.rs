@@ -19,6 +19,9 @@ use crate::error::{Error, Result};
 /// The file that holds a model's weights when they are in one piece.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 
+/// What old exporters saved beside the weights: the numbers 0, 1, 2 and so on, as integers. It is passed over.
+const POSITIONS: &str = "position_ids";
+
 /// A dense array of `f32`, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Array {
@@ -105,6 +108,9 @@ impl Weights {
         let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::safetensors(path, e))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {
+            if name.ends_with(POSITIONS) {
+                continue;
+            }
             let data = decode(&view).map_err(|reason| Error::tensor(path, &name, reason))?;
             tensors.insert(name, Array { shape: view.shape().to_vec(), data });
         }
