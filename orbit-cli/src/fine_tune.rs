@@ -28,35 +28,17 @@ use crate::language::{self, SuiteResult};
 use crate::pipeline::{Base, IDS_FILE, Job};
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
+use crate::run_dir::{self, RUN_FILE};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
 use crate::usage::Usage;
 use crate::{machine, plugins, retrieval, vectors};
 
-const RUN_FILE: &str = "run.toml";
 const UNTOUCHED: &str = "untouched.json";
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
 pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> {
-    if dir.join(RUN_FILE).exists() {
-        if !overwrite {
-            return Err(Usage::new(format!(
-                "{} has a run already: go on with `orbit resume`, or give --overwrite",
-                dir.display()
-            ))
-            .into());
-        }
-        for folder in ["checkpoints", "model"].map(|name| dir.join(name)).iter().filter(|folder| folder.exists()) {
-            fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
-        }
-        for file in
-            ["metrics.jsonl", UNTOUCHED, "plugins.json", "report.json", "report.html"].map(|name| dir.join(name))
-        {
-            if file.exists() {
-                fs::remove_file(&file).with_context(|| file.display().to_string())?;
-            }
-        }
-    }
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let made = ["checkpoints", "model", "metrics.jsonl", UNTOUCHED, "plugins.json", "report.json", "report.html"];
+    run_dir::claim(dir, overwrite, &made)?;
     let path = dir.join(RUN_FILE);
     plugins::note(&run.hooks, dir)?;
     fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
@@ -183,7 +165,6 @@ fn untouched(
     Ok(Some(results))
 }
 
-/// Writes the model beside its place and renames it, so that a directory called `model` is whole.
 fn save_model(
     model: &LanguageModel,
     job: &Job,
@@ -192,20 +173,14 @@ fn save_model(
     max_history: usize,
     dir: &Path,
 ) -> Result<()> {
-    let (place, partial) = (dir.join("model"), dir.join("model.partial"));
-    for old in [&place, &partial] {
-        if old.exists() {
-            fs::remove_dir_all(old).with_context(|| old.display().to_string())?;
-        }
-    }
-    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     let about = Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
-    model.save(&partial, Dtype::F32, &about)?;
-    job.vocabulary.save(&partial)?;
-    chat.save(&partial)?;
-    job.ids.save(&partial.join(IDS_FILE))?;
-    Catalogue::of(&job.corpus, max_history).save(&partial)?;
-    fs::rename(&partial, &place).with_context(|| place.display().to_string())
+    run_dir::write_model(dir, |place| {
+        model.save(place, Dtype::F32, &about)?;
+        job.vocabulary.save(place)?;
+        chat.save(place)?;
+        job.ids.save(&place.join(IDS_FILE))?;
+        Catalogue::of(&job.corpus, max_history).save(place)
+    })
 }
 
 fn summary(

@@ -17,6 +17,7 @@ mod plugins;
 mod progress;
 mod report;
 mod retrieval;
+mod run_dir;
 mod sasrec;
 mod sequence;
 mod study;

@@ -21,11 +21,9 @@ use crate::config::{Ranking, SasRecFile};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
+use crate::run_dir::{self, RUN_FILE};
 use crate::training::{self, Ending, Feed, Rhythm};
-use crate::usage::Usage;
 use crate::{fine_tune, machine, retrieval};
-
-const RUN_FILE: &str = "run.toml";
 
 /// Whether a run directory is one of SASRec.
 pub(crate) fn is_one(dir: &Path) -> bool {
@@ -39,27 +37,8 @@ pub(crate) fn read(dir: &Path) -> Result<SasRecFile> {
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
 pub(crate) fn prepare(run: &SasRecFile, dir: &Path, overwrite: bool) -> Result<()> {
+    run_dir::claim(dir, overwrite, &["checkpoints", "model", "metrics.jsonl", "report.json", "report.html"])?;
     let path = dir.join(RUN_FILE);
-    if path.exists() {
-        if !overwrite {
-            return Err(Usage::new(format!(
-                "{} has a run already: go on with `orbit resume`, or give --overwrite",
-                dir.display()
-            ))
-            .into());
-        }
-        for name in ["checkpoints", "model", "metrics.jsonl", "report.json", "report.html"] {
-            let place = dir.join(name);
-            let removed = if place.is_dir() { fs::remove_dir_all(&place) } else { fs::remove_file(&place) };
-            match removed {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| place.display().to_string());
-                }
-                _ => {}
-            }
-        }
-    }
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
 }
 
@@ -92,7 +71,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
     let peak_memory_bytes = machine::peak_memory_bytes();
     let model = fit.model();
     drop(fit);
-    save_model(&model, run, dir)?;
+    run_dir::write_model(dir, |place| Ok(model.save(place, &run.sasrec)?))?;
     let users = retrieval::users(&split, run.evaluate.users, run.evaluate.on);
     let report = Report {
         format: Report::FORMAT,
@@ -163,18 +142,6 @@ fn best(scores: &[f32]) -> Vec<u32> {
     }
     items.sort_unstable_by(order);
     items
-}
-
-fn save_model(model: &SasRec, run: &SasRecFile, dir: &Path) -> Result<()> {
-    let (place, partial) = (dir.join("model"), dir.join("model.partial"));
-    for old in [&place, &partial] {
-        if old.exists() {
-            fs::remove_dir_all(old).with_context(|| old.display().to_string())?;
-        }
-    }
-    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
-    model.save(&partial, &run.sasrec)?;
-    fs::rename(&partial, &place).with_context(|| place.display().to_string())
 }
 
 /// A digest of everything that a run is, but for where its files lie on this machine.

@@ -37,6 +37,7 @@ use crate::config::{Adapters, SequenceFile};
 use crate::language::{self, Suite};
 use crate::pipeline::Base;
 use crate::report::sequence::SequenceReport;
+use crate::run_dir::{self, RUN_FILE, remove};
 use crate::usage::Usage;
 use crate::watch::Watch;
 use crate::{machine, plugins, training, vectors};
@@ -46,7 +47,6 @@ pub(crate) use stage::adapter_folder;
 use stage::{Course, Ended};
 use tasks::Examiner;
 
-const RUN_FILE: &str = "run.toml";
 const UNTOUCHED: &str = "untouched.json";
 const SCORES: &str = "scores.json";
 const ENDS: &str = "ends";
@@ -238,27 +238,15 @@ impl Measuring<'_> {
     }
 }
 
-/// Writes the result beside its place and renames it. An adapter is merged in.
+/// Saves the result; an adapter is merged in.
 fn save_model(ended: &Ended, base: &Base, vocabulary: &Vocabulary, origin: String, dir: &Path) -> Result<()> {
-    let (place, partial) = (dir.join("model"), dir.join("model.partial"));
-    remove(&place)?;
-    remove(&partial)?;
-    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     let about =
         Extension { origin: Some(origin), base_vocabulary: base.model.base_vocabulary(), ..Extension::default() };
-    ended.merged()?.save(&partial, Dtype::F32, &about)?;
-    vocabulary.save(&partial)?;
-    base.chat.save(&partial)?;
-    fs::rename(&partial, &place).with_context(|| place.display().to_string())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    let removed = match path {
-        path if path.is_dir() => fs::remove_dir_all(path),
-        path if path.exists() => fs::remove_file(path),
-        _ => Ok(()),
-    };
-    removed.with_context(|| path.display().to_string())
+    run_dir::write_model(dir, |place| {
+        ended.merged()?.save(place, Dtype::F32, &about)?;
+        vocabulary.save(place)?;
+        Ok(base.chat.save(place)?)
+    })
 }
 
 /// Writes a file beside its place and renames it, so that one that is there is whole.

@@ -10,10 +10,11 @@ use orbit_models::lora::{self, Adapter, AdapterOrigin, LoraConfig};
 
 use super::examples::Examples;
 use super::record::StageRecord;
-use super::{ENDS, folder, folder_name, remove};
+use super::{ENDS, folder, folder_name};
 use crate::config::{Adapters, Origin, SequenceFile};
 use crate::fine_tune;
 use crate::progress::Progress;
+use crate::run_dir::remove;
 use crate::training::{self, Ending, Feed, Look, Rhythm};
 use crate::watch::Watch;
 
