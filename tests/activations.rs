@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor};
 use orbit_core::hook::{Edit, ForwardPlan, Hook, Pass, Phases, Positions, Site, Step};
 use orbit_core::{At, Change, Entry, Input, Model, Trace, pick};
 use orbit_models::instruction_vector::{
-    About, Effect, InstructionVector, Prompt, effects, effects_by_full_passes, head_means, strongest,
+    About, Effect, InstructionVector, Prompt, effects, effects_by_full_passes, head_means, prompt_ends, strongest,
+    usable,
 };
 use orbit_models::weights::{Array, Weights};
 use orbit_models::{Decoder, DecoderConfig, LanguageModel};
@@ -294,4 +295,58 @@ fn a_pass_that_goes_on_from_another_is_the_pass_itself() {
     let value = |name: &str| alone.iter().find(|(key, _)| key == name).unwrap().1;
     assert!(value("guided.once") > 1e-6 && value("guided.opposite") != value("guided.once"));
     assert!((value("guided.once") - value("guided.twice")).abs() < 1e-6);
+}
+
+/// Asks for activations of a site.
+struct Taps(Site);
+
+impl Hook for Taps {
+    fn name(&self) -> &str {
+        "taps"
+    }
+    fn phases(&self) -> Phases {
+        Phases::FORWARD
+    }
+    fn forward(&mut self, _: &Step, plan: &mut ForwardPlan) -> orbit_core::hook::Result<()> {
+        plan.taps.push(self.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_site_that_is_not_there_is_an_error_of_the_hook_that_asked() {
+    let hooks = [Site::Out(0), Site::Out(9)].map(|site| Entry::new(Box::new(Taps(site))));
+    let message = fit(hooks.into(), 1).step().unwrap_err().to_string();
+    assert!(message.contains("taps") && message.contains('2'), "{message}");
+    assert!(message.contains("layers.9.out") && message.contains("layers.0 to layers.1"), "{message}");
+}
+
+/// Prompts of one token each after which the model is asked for its `rank`-th likeliest token.
+fn asked_for(model: &LanguageModel, ranks: &[usize]) -> Vec<Prompt> {
+    let prompt = |(at, &rank): (usize, &usize)| {
+        let tokens = vec![at as u32 + 1, 2 * at as u32 + 5];
+        let hidden = model.hidden(&Input::rows(tokens.clone(), 1, 2));
+        let d = hidden.dims()[2];
+        let logits = values(model.logits(pick(hidden.reshape([2, d]), &[1])));
+        let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+        order.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]));
+        Prompt { tokens, answer: vec![order[rank]] }
+    };
+    ranks.iter().enumerate().map(prompt).collect()
+}
+
+#[test]
+fn usable_prompts_are_those_that_the_model_answers_best() {
+    let model = model("tiny-llama", &flex());
+    let ranks = [0, 40, 9, 30, 1, 10, 50, 60];
+    let prompts = asked_for(&model, &ranks);
+    assert_eq!(prompt_ends(&model, &prompts, 3).unwrap().ranks, ranks);
+    let chosen = |count| usable(&model, &prompts, count, 3).unwrap();
+    let mut best = chosen(4);
+    best.sort_unstable();
+    assert_eq!(best, [0, 2, 4], "the fourth best is far, and more than half are there");
+    let filled = chosen(8);
+    assert!(filled.len() == 4 && filled[3] == 5, "one more, the best of the others: {filled:?}");
+    let none = usable(&model, &asked_for(&model, &[30, 40]), 2, 3).unwrap_err().to_string();
+    assert!(none.contains("no prompt is usable: of 2"), "{none}");
 }

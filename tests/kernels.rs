@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use orbit_core::kernel::{
     Alibi, Bias, Mask, Rope, Scores, add_bias, attend, attend_scored, cross_entropy, dropout, dynamic_cross_entropy,
-    geglu, gelu, layer_norm, linear, log_likelihood, low_rank, pick, relu, rms_norm, split_heads, split_part, swiglu,
+    geglu, gelu, kl_divergence, layer_norm, linear, log_likelihood, low_rank, pick, relu, rms_norm, split_heads,
+    split_part, swiglu,
 };
 use proptest::prelude::*;
 
@@ -429,6 +430,18 @@ proptest! {
         }
     }
 
+    /// Logits reach ±6, and a gradient is what terms six times as large leave of each other.
+    #[test]
+    fn kl_divergence_is_its_formula(rows in 1..40usize, vocabulary in size(), temperature in 0.5..3f32, seed in 0..1000u32) {
+        let logits = |x: &Tensor<1>| x.clone().reshape([rows, vocabulary]).mul_scalar(3.0);
+        let fused = |x: &[Tensor<1>]| kl_divergence(logits(&x[0]), logits(&x[1]), temperature);
+        let composed = |x: &[Tensor<1>]| {
+            let [p, q] = [0, 1].map(|at| activation::log_softmax(logits(&x[at]).div_scalar(temperature), 1));
+            (p.clone().exp() * (p - q)).sum()
+        };
+        agree(&fused, &composed, &drawn([rows * vocabulary, rows * vocabulary], seed), 100.0)?;
+    }
+
     /// Softmax is read off the gradient of cross-entropy; the reference is in double precision.
     #[test]
     fn softmax_is_accurate_over_a_wide_range(row in prop::collection::vec(-110f32..90.0, 1..50)) {
@@ -468,6 +481,9 @@ fn what_is_not_a_number_stays_so() {
     let row = |entries: &[f32]| tensor(entries, &flex()).reshape([1, entries.len()]);
     for entries in [[f32::NAN, 1.0, 2.0], [1.0, 2.0, f32::NAN], [f32::NAN; 3], [1.0, f32::INFINITY, 2.0]] {
         assert!(values(cross_entropy(row(&entries), &[1], 1.0))[0].is_nan(), "cross-entropy of {entries:?}");
+        for (p, q) in [(entries, [0.0; 3]), ([0.0; 3], entries)] {
+            assert!(values(kl_divergence(row(&p), row(&q), 1.0))[0].is_nan(), "the divergence of {p:?} from {q:?}");
+        }
         assert!(values(log_likelihood(row(&entries), &[1]))[0].is_nan(), "log-likelihood of {entries:?}");
     }
     let heads = Heads { rows: 1, groups: 1, shared: 1, width: 3, past: 0, k: 2 };

@@ -97,13 +97,13 @@ impl Watched {
     fn look(&self, model: &LanguageModel) -> Result<Seen> {
         let ends = prompt_ends(model, &self.shown, BATCH)?;
         let now = vector_of(model, &ends.means, &self.heads)?;
-        let right = ends.hits.iter().filter(|hit| **hit).count();
+        let right = ends.ranks.iter().filter(|rank| **rank == 0).count();
         let scores = choices(model, &self.instructed, BATCH_TOKENS, &mut |_| {})?;
         let tokens: usize = self.instructed.iter().map(|item| item.continuations[0].len()).sum();
         Ok(Seen {
             task: self.name.clone(),
             cosine: cosine(&self.before, &now),
-            in_context: right as f64 / ends.hits.len() as f64,
+            in_context: right as f64 / ends.ranks.len() as f64,
             loss: -scores.iter().flatten().sum::<f64>() / tokens as f64,
         })
     }

@@ -357,7 +357,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// terms of hooks.
     fn backward(&mut self, step: &Step, batch: &[MicroBatch], log: &mut Log) -> Result<(f64, Log)> {
         check(step, batch)?;
-        let plan = self.stack.forward(step)?;
+        let (sites, device, directions) = (self.model.sites(), &self.device, &mut self.directions);
+        let plan = self.stack.forward(step, |plan| directions.trace(plan, &sites, device).map(drop))?;
         let answers: usize = batch.iter().map(MicroBatch::answer_tokens).sum();
         let (mut loss, mut terms) = (0.0, Log::new());
         self.vectors.gradients = None;

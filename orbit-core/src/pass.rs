@@ -1,12 +1,12 @@
 //! [`Pass`] over one micro-batch of a burn model.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use orbit_hook::{
     Error, ErrorKind, ForwardPlan, Handles, Pass, Positions, Reference, Result, Site, Value, check_factor,
 };
 
 use crate::directions::Directions;
-use crate::kernel::pick;
+use crate::kernel::{kl_divergence, pick};
 use crate::{Input, MicroBatch, Model, Trace};
 
 /// The forward pass of one micro-batch, with what hooks made of it.
@@ -231,9 +231,8 @@ impl<M: Model> Pass for TrainPass<'_, M> {
             return Err(Error::new(ErrorKind::Unsupported, format!("{rows} rows against {q_rows}")));
         }
         let width = p_width.min(q_width);
-        let log = |x: Tensor<2>| activation::log_softmax(x.narrow(1, 0, width).div_scalar(temperature), 1);
-        let (log_p, log_q) = (log(p), log(q));
-        let sum = (log_p.clone().exp() * (log_p - log_q)).sum();
+        let shared = |x: Tensor<2>| if x.dims()[1] == width { x } else { x.narrow(1, 0, width) };
+        let sum = kl_divergence(shared(p), shared(q), temperature);
         Ok(self.hold(Held::Scalar(sum.mul_scalar(temperature * temperature / rows.max(1) as f32))))
     }
 

@@ -3,10 +3,8 @@
 //! Padding and the other rows of a batch never reach a row's numbers, so results do not depend on the batch size beyond the
 //! rounding of matrix products.
 
-use burn::tensor::activation;
-
 use crate::arithmetic::read;
-use crate::kernel::{log_likelihood, pick};
+use crate::kernel::{kl_divergence, log_likelihood, pick};
 use crate::model::check_tokens;
 use crate::{Error, Input, MicroBatch, Model, Result};
 
@@ -103,11 +101,9 @@ pub fn divergence<M: Model>(from: &M, to: &M, examples: &[MicroBatch]) -> Result
             hidden.reshape([rows * width, d])
         });
         for positions in positions.chunks(LOGIT_ROWS) {
-            let [p, q] = [(from, &hidden[0]), (to, &hidden[1])].map(|(model, hidden)| {
-                let logits = model.logits(pick(hidden.clone(), positions));
-                activation::log_softmax(logits.narrow(1, 0, shared), 1)
-            });
-            sum += read((p.clone().exp() * (p - q)).sum()).first().copied().map_or(f64::NAN, f64::from);
+            let [p, q] = [(from, &hidden[0]), (to, &hidden[1])]
+                .map(|(model, hidden)| model.logits(pick(hidden.clone(), positions)).narrow(1, 0, shared));
+            sum += read(kl_divergence(p, q, 1.0)).first().copied().map_or(f64::NAN, f64::from);
             count += positions.len();
         }
     }

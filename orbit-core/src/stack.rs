@@ -73,10 +73,16 @@ impl Stack {
         self.0.iter().any(|placed| placed.phases.contains(phase))
     }
 
-    pub(crate) fn forward(&mut self, step: &Step) -> Result<ForwardPlan> {
+    /// What the hooks ask of a forward pass; `check` is asked after each, so that an error names the one who caused it.
+    pub(crate) fn forward(
+        &mut self,
+        step: &Step,
+        mut check: impl FnMut(&ForwardPlan) -> orbit_hook::Result<()>,
+    ) -> Result<ForwardPlan> {
         let mut plan = ForwardPlan::default();
         for placed in self.due(Phases::FORWARD, step) {
-            placed.hook.forward(step, &mut plan).map_err(|e| placed.failed(Phases::FORWARD, e))?;
+            let planned = placed.hook.forward(step, &mut plan).and_then(|()| check(&plan));
+            planned.map_err(|e| placed.failed(Phases::FORWARD, e))?;
         }
         Ok(plan)
     }

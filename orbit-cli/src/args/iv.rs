@@ -79,6 +79,9 @@ pub(crate) struct IvExtract {
     /// What counts as an effect
     #[arg(long, value_enum, default_value_t = By::Probability)]
     pub(crate) by: By,
+    /// Average over the prompts that the model answers best, of twice as many, as the successor's authors do
+    #[arg(long)]
+    pub(crate) usable: bool,
     /// Measure the effects by whole forward passes too, and tell what suffixes save
     #[arg(long)]
     pub(crate) compare: bool,

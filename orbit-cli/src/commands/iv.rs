@@ -16,6 +16,7 @@ use orbit_models::LanguageModel;
 use orbit_models::generate::{Answering, answers};
 use orbit_models::instruction_vector::{
     About, ChosenHead, Effect, InstructionVector, Prompt, effects, effects_by_full_passes, head_means, strongest,
+    usable,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -90,7 +91,7 @@ fn extract(args: &IvExtract) -> Result<()> {
         By::LogLikelihood => Effect::LogLikelihood,
     };
     let start = Instant::now();
-    let (shown, texts) = asked.prompts(&asked.some(args.averaged), asked.shots, false)?;
+    let (shown, texts) = averaged(&asked, args)?;
     let means = head_means(asked.model(), &shown, BATCH)?;
     let averaging = start.elapsed().as_secs_f64();
     let (hidden, patched) = match effect {
@@ -131,6 +132,17 @@ fn extract(args: &IvExtract) -> Result<()> {
     }
     InstructionVector::of(asked.model(), means, found.heads, about)?.save(&args.out)?;
     print(&(text + &format!("{}\n", args.out.display())))
+}
+
+/// The prompts that what heads find is averaged over.
+fn averaged(asked: &Asked, args: &IvExtract) -> Result<(Vec<Prompt>, Vec<InContextPrompt>)> {
+    if !args.usable {
+        return asked.prompts(&asked.some(args.averaged), asked.shots, false);
+    }
+    let (prompts, texts) = asked.prompts(&asked.some(2 * args.averaged), asked.shots, false)?;
+    let chosen =
+        usable(asked.model(), &prompts, args.averaged, BATCH).with_context(|| format!("task {}", asked.task.name))?;
+    Ok(chosen.into_iter().map(|at| (prompts[at].clone(), texts[at].clone())).unzip())
 }
 
 /// What `orbit iv eval` writes.

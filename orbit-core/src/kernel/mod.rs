@@ -9,6 +9,7 @@ mod alibi;
 mod attention;
 mod bias;
 mod cross_entropy;
+mod divergence;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
@@ -28,6 +29,7 @@ pub use alibi::Alibi;
 pub use attention::{Bias, Mask, Scores, attend, attend_scored};
 pub use bias::add_bias;
 pub use cross_entropy::{cross_entropy, dynamic_cross_entropy, log_likelihood};
+pub use divergence::kl_divergence;
 pub use dropout::dropout;
 pub(crate) use dropout::scramble;
 pub use heads::{Rope, split_heads, split_part};

@@ -1,6 +1,6 @@
 //! What heads find at the end of a prompt.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 use orbit_core::hook::Site;
 use orbit_core::{Error, Model, Result, Sites, Trace, check_tokens, pick};
 
@@ -28,8 +28,8 @@ impl HeadMeans {
 pub struct PromptEnds {
     /// What its heads have found there.
     pub means: HeadMeans,
-    /// For each prompt, whether the answer's first token is the likeliest of all.
-    pub hits: Vec<bool>,
+    /// For each prompt, how many tokens are likelier than the answer's first: 0 where the model would write that.
+    pub ranks: Vec<usize>,
 }
 
 /// The mean over prompts of what each head has found at the last token, before the output projection. A forward pass over the
@@ -41,14 +41,14 @@ pub fn head_means(model: &impl Model, prompts: &[Prompt], batch: usize) -> Resul
     Ok(prompt_ends(model, prompts, batch)?.means)
 }
 
-/// As [`head_means`], and which prompts the model would answer rightly, from the same passes.
+/// As [`head_means`], and how likely the model is to answer rightly, from the same passes.
 ///
 /// # Errors
 /// As [`head_means`].
 pub fn prompt_ends(model: &impl Model, prompts: &[Prompt], batch: usize) -> Result<PromptEnds> {
     let sites = check(model, prompts)?;
     let mut sums = vec![vec![0.0_f64; sites.heads * sites.head_width]; sites.layers];
-    let mut hits = vec![false; prompts.len()];
+    let mut ranks = vec![0; prompts.len()];
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|&at| prompts[at].tokens.len());
     for batch in order.chunks(batch.max(1)) {
@@ -64,14 +64,16 @@ pub fn prompt_ends(model: &impl Model, prompts: &[Prompt], batch: usize) -> Resu
         let [count, width, entries] = hidden.dims();
         let last: Vec<u32> = rows.iter().enumerate().map(|(at, row)| (at * width + row.len() - 1) as u32).collect();
         let logits = model.logits(pick(hidden.reshape([count * width, entries]), &last));
-        let likeliest = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>().unwrap_or_default();
-        for (&at, token) in batch.iter().zip(likeliest) {
-            hits[at] = prompts[at].answer.first().is_some_and(|&right| i64::from(right) == token);
+        let right: Vec<i32> = batch.iter().map(|&at| prompts[at].answer[0] as i32).collect();
+        let right = Tensor::<2, Int>::from_data(TensorData::new(right, [count, 1]), &logits.device());
+        let likelier = logits.clone().greater(logits.gather(1, right)).int().sum_dim(1);
+        for (&at, rank) in batch.iter().zip(likelier.into_data().convert::<i64>().iter::<i64>()) {
+            ranks[at] = rank as usize;
         }
     }
     let mean = |sum: f64| (sum / prompts.len() as f64) as f32;
     let layers = sums.into_iter().map(|sums| sums.into_iter().map(mean).collect()).collect();
-    Ok(PromptEnds { means: HeadMeans { layers, head_width: sites.head_width }, hits })
+    Ok(PromptEnds { means: HeadMeans { layers, head_width: sites.head_width }, ranks })
 }
 
 fn unseen(layer: usize) -> Error {

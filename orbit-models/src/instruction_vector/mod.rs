@@ -46,10 +46,12 @@
 pub(crate) mod effect;
 mod file;
 mod means;
+mod usable;
 
 pub use effect::{Effect, Effects, effects, effects_by_full_passes};
 pub use file::{About, ChosenHead, InstructionVector, strongest, vector_of};
 pub use means::{HeadMeans, PromptEnds, head_means, prompt_ends};
+pub use usable::usable;
 
 /// A prompt in tokens, and the answer that is right.
 #[derive(Clone, Debug, PartialEq, Eq)]
