@@ -59,6 +59,12 @@ const SASREC: Kind = Kind {
     elsewhere: &[
         // A model of its own learns the items; nothing is made of embeddings, which are refused.
         "corpus.embeddings",
+        // Nobody has met a document; they are refused.
+        "corpus.documents.boolq.train",
+        "corpus.documents.boolq.test",
+        "corpus.documents.cranfield",
+        "corpus.documents.jsonl.documents",
+        "corpus.documents.jsonl.queries",
         // It has no hooks that would ask for estimates.
         "train.estimate_examples",
         "expected.minutes",
@@ -77,6 +83,12 @@ name: "another"
 seed: 2
 device: "ndarray"
 model.path: "nowhere"
+model.fresh.hidden_size: 24 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
+model.fresh.intermediate_size: 24 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
+model.fresh.layers: 2 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
+model.fresh.heads: 2 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
+model.fresh.head_width: 8 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
+model.fresh.users: 5 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
 corpus.sequences: "other-sequences.txt"
 corpus.items: "other-items.jsonl"
 corpus.interactions: "interactions.jsonl" where corpus.sequences:
@@ -84,6 +96,11 @@ corpus.generated: { items = 31, users = 40 } where corpus.sequences: and corpus.
 corpus.generated.items: 33 where corpus.sequences: and corpus.items: and corpus.embeddings: and corpus.generated.users: 40
 corpus.generated.users: 45 where corpus.sequences: and corpus.items: and corpus.embeddings: and corpus.generated.items: 30
 corpus.generated.seed: 9 where corpus.sequences: and corpus.items: and corpus.embeddings: and corpus.generated.items: 30
+corpus.documents.jsonl.documents: "other-documents.jsonl" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
+corpus.documents.jsonl.queries: "other-queries.jsonl" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
+corpus.documents.boolq.train: "other-boolq.jsonl" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.boolq.train: "boolq.train.jsonl" and corpus.documents.boolq.test: "boolq.test.jsonl"
+corpus.documents.boolq.test: "other-boolq.jsonl" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.boolq.train: "boolq.train.jsonl" and corpus.documents.boolq.test: "boolq.test.jsonl"
+corpus.documents.cranfield: "nowhere" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic"
 corpus.embeddings: "other-embeddings.npy"
 corpus.on_bad_row: "skip" where corpus.sequences: "bad-sequences.txt"
 semantic_ids.file: "ids.json"
@@ -97,6 +114,11 @@ semantic_ids.iterations: 1
 semantic_ids.seed: 5
 semantic_ids.normalize_residuals: false where semantic_ids.levels: 3 and semantic_ids.codes: 5
 examples.max_history: 2
+examples.title_to_id: 0.5
+examples.id_to_title: 0.5
+examples.indexing: 2.0 where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
+examples.queries: 0.5 where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
+examples.text_tokens: 1 where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
 train.steps: 3
 train.batch: 6
 train.micro_batch: 2
@@ -120,6 +142,7 @@ evaluate.untouched: false
 evaluate.retrieval.users: 7
 evaluate.retrieval.beams: 2
 evaluate.retrieval.batch: 3
+evaluate.retrieval.exclude_seen: true
 evaluate.text.batch_tokens: 64
 evaluate.text.embedded: true
 evaluate.text.tasks.name: [{ name = "other", kind = "arc", path = "questions.jsonl", limit = 4 }]
@@ -385,7 +408,35 @@ fn write_files(dir: &Path) {
         writeln!(text, r#"{{"a": "the {at} red dog is not here", "b": "{at} men were by the river"}}"#).unwrap();
         text
     });
+    let documents = |word: &str| {
+        (0..9).fold(String::new(), |mut text, at| {
+            writeln!(text, r#"{{"id": {at}, "text": "{word} {at} is by the river"}}"#).unwrap();
+            text
+        })
+    };
+    let queries = |word: &str| {
+        (0..9).fold(String::new(), |mut text, at| {
+            let split = if at < 6 { "train" } else { "test" };
+            writeln!(text, r#"{{"id": {at}, "text": "{word} {at}?", "relevant": [{at}], "split": "{split}"}}"#)
+                .unwrap();
+            text
+        })
+    };
+    let boolq = |word: &str| {
+        (0..9).fold(r#"{"labels": ["True", "False"]}"#.to_owned() + "\n", |mut text, at| {
+            let input = format!("question: is {word} {at} here\\npassage: the dog {} is here", at % 6);
+            writeln!(text, r#"{{"input": "{input}", "output": "True"}}"#).unwrap();
+            text
+        })
+    };
     let files = [
+        ("documents.jsonl", documents("the dog")),
+        ("other-documents.jsonl", documents("a man")),
+        ("queries.jsonl", queries("which dog")),
+        ("other-queries.jsonl", queries("what man")),
+        ("boolq.train.jsonl", boolq("the dog")),
+        ("boolq.test.jsonl", boolq("the red dog")),
+        ("other-boolq.jsonl", boolq("a man")),
         ("birds.train.jsonl", birds.clone()),
         ("birds.test.jsonl", birds.lines().take(3).map(|line| format!("{line}\n")).collect()),
         ("bad.train.jsonl", birds + "{\"instruction\": \"Say it.\", \"output\": \"\"}\n"),

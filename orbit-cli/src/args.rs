@@ -230,7 +230,11 @@ pub(crate) struct DataPrepare {
 #[derive(Debug, Args)]
 pub(crate) struct Embed {
     /// The items: JSON lines of `id`, `title` and other fields; plain, `.gz` or `.bz2`
-    pub(crate) items: PathBuf,
+    #[arg(required_unless_present = "run", conflicts_with = "run")]
+    pub(crate) items: Option<PathBuf>,
+    /// In place of a file of items the run file whose items or documents are embedded
+    #[arg(long, value_name = "FILE")]
+    pub(crate) run: Option<PathBuf>,
     /// The encoder: a directory of a BERT such as all-MiniLM-L6-v2, or of a language model, whose last hidden states are
     /// averaged; or a name that `orbit pull` knows
     #[arg(long)]
@@ -354,6 +358,18 @@ pub(crate) struct Recommend {
     /// Ids of the items that the user has met, the latest last
     #[arg(long, value_name = "ID,ID,...", value_delimiter = ',')]
     pub(crate) history: Vec<String>,
+    /// Whose history it is, for a model that has tokens for users
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Many histories in place of one: JSON lines of `history`, ids, and perhaps `user`; a line of JSON is printed for each
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "user", "query", "candidates"])]
+    pub(crate) histories: Option<PathBuf>,
+    /// Histories a forward pass
+    #[arg(long, default_value_t = 64)]
+    pub(crate) batch: usize,
+    /// What is asked, of a model that finds documents
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["history", "user"])]
+    pub(crate) query: Option<String>,
     /// Items to recommend
     #[arg(long, default_value_t = 10)]
     pub(crate) count: usize,

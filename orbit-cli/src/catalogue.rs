@@ -4,19 +4,23 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use orbit_data::Corpus;
 use serde::{Deserialize, Serialize};
 
 use crate::usage::Usage;
 
+/// Letters of a document that it is called by.
+const TITLE: usize = 80;
 /// The file in the model directory.
 const FILE: &str = "catalogue.json";
 
 /// The items in the order of their semantic IDs.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Catalogue {
-    /// How many of a user's last items a prompt holds.
+    /// How many of a user's last items a prompt holds; 0 where queries are asked.
     pub(crate) max_history: usize,
+    /// Tokens of a query, at most; none where histories are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) query_tokens: Option<usize>,
     pub(crate) items: Vec<Entry>,
 }
 
@@ -28,9 +32,17 @@ pub(crate) struct Entry {
 }
 
 impl Catalogue {
-    pub(crate) fn of(corpus: &Corpus, max_history: usize) -> Self {
-        let entry = |item: &orbit_data::Item| Entry { id: item.id.clone(), title: item.title.clone() };
-        Self { max_history, items: corpus.items.iter().map(entry).collect() }
+    /// Items by id and title.
+    pub(crate) fn of<'a>(items: impl Iterator<Item = (&'a str, &'a str)>, max_history: usize) -> Self {
+        let entry = |(id, title): (&str, &str)| Entry { id: id.to_owned(), title: title.to_owned() };
+        Self { max_history, query_tokens: None, items: items.map(entry).collect() }
+    }
+
+    /// Documents by id and text, of which the beginning is kept.
+    pub(crate) fn of_documents<'a>(documents: impl Iterator<Item = (&'a str, &'a str)>, query_tokens: usize) -> Self {
+        let beginning = |text: &str| text.chars().take(TITLE).collect();
+        let entry = |(id, text): (&str, &str)| Entry { id: id.to_owned(), title: beginning(text) };
+        Self { max_history: 0, query_tokens: Some(query_tokens), items: documents.map(entry).collect() }
     }
 
     pub(crate) fn save(&self, dir: &Path) -> Result<()> {

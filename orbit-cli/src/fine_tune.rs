@@ -16,16 +16,16 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use orbit_core::{Entry, Fit};
 use orbit_data::chat::ChatTemplate;
-use orbit_data::example::NextItems;
+use orbit_data::example::Mixed;
 use orbit_models::weights::Dtype;
 use orbit_models::{Extension, LanguageModel};
 use orbit_regularizers::{HookEntry, Metric as DriftMetric, Use};
 use sha2::{Digest, Sha256};
 
-use crate::catalogue::Catalogue;
 use crate::config::RunFile;
+use crate::job::Job;
 use crate::language::{self, SuiteResult};
-use crate::pipeline::{Base, IDS_FILE, Job};
+use crate::pipeline::{Base, IDS_FILE};
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::run_dir::{self, RUN_FILE};
@@ -55,11 +55,11 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     let started = machine::now();
     machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
-    let base = Base::open(&run.model.path, &device)?;
+    let base = Base::of(run, &device)?;
     if base.model.new_token_count() > 0 {
-        let path = run.model.path.display();
+        let model = run.model.label();
         return Err(
-            Usage::new(format!("{path} has learned semantic IDs already: start from the model it came from")).into()
+            Usage::new(format!("{model} has learned semantic IDs already: start from the model it came from")).into()
         );
     }
     vectors::check(&run.hooks, &base.model, &device)?;
@@ -91,7 +91,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     let merges_at_end = merges(fit.finish_log());
     let model = fit.model();
     drop(fit);
-    save_model(&model, &job, origin.clone(), &chat, run.examples.max_history, dir)?;
+    save_model(&model, &job, origin.clone(), &chat, dir)?;
 
     let text = run.evaluate.text.as_ref().zip(suites.as_deref());
     let text = text.map(|(config, suites)| {
@@ -112,10 +112,10 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
         machine: machine::describe(),
         device: run.device.clone(),
         seed: run.seed,
-        data: job.corpus.digest(),
+        data: job.digest(),
         model: origin,
         config: config_digest(run)?,
-        baselines: run.evaluate.retrieval.as_ref().map(|config| retrieval::baselines(&job, config)),
+        baselines: run.evaluate.retrieval.as_ref().map(|config| job.baselines(config)),
         untouched: before
             .as_ref()
             .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
@@ -130,7 +130,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     Ok(Some(report))
 }
 
-fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<NextItems>>> {
+fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<Mixed>>> {
     let model = base.model.clone().with_new_tokens(job.vocabulary.new_tokens(), run.seed);
     let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
     let feed = Feed::new(job.loader(run)?);
@@ -165,21 +165,14 @@ fn untouched(
     Ok(Some(results))
 }
 
-fn save_model(
-    model: &LanguageModel,
-    job: &Job,
-    origin: String,
-    chat: &ChatTemplate,
-    max_history: usize,
-    dir: &Path,
-) -> Result<()> {
+fn save_model(model: &LanguageModel, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
     let about = Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
     run_dir::write_model(dir, |place| {
         model.save(place, Dtype::F32, &about)?;
         job.vocabulary.save(place)?;
         chat.save(place)?;
         job.ids.save(&place.join(IDS_FILE))?;
-        Catalogue::of(&job.corpus, max_history).save(place)
+        job.catalogue().save(place)
     })
 }
 
@@ -251,13 +244,14 @@ fn limit(entry: &HookEntry) -> Option<report::MaxDrift> {
     }
 }
 
-/// A digest of everything that a run is, but for where its files lie on this machine.
+/// A digest of everything that a run is, but for where its files lie on this machine and what is expected of it.
 fn config_digest(run: &RunFile) -> Result<String> {
     let mut run = run.clone();
     for path in run.data_paths() {
         *path = path.file_name().unwrap_or_default().into();
     }
-    run.model.path = run.model.path.file_name().unwrap_or_default().into();
+    run.model.path = run.model.path.map(|path| path.file_name().unwrap_or_default().into());
+    run.expected = None;
     for entry in &mut run.hooks {
         if let Use::Plugin(plugin) = &mut entry.r#use {
             let name = Path::new(&plugin.path).file_name().unwrap_or_default();

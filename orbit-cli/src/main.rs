@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod fine_tune;
 mod in_context;
+mod job;
 mod language;
 mod machine;
 mod paths;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use directories::ProjectDirs;
 use orbit_regularizers::HookEntry;
 
-use crate::config::{RunFile, SasRecFile, SequenceFile, StudyFile};
+use crate::config::{Corpus, RunFile, SasRecFile, SequenceFile, StudyFile};
 use crate::usage::Usage;
 
 /// The folders in which the data files of a run are looked for, in this order: the data directory, the run file's folder.
@@ -58,8 +58,19 @@ impl DataDir {
 pub(crate) fn resolve(run: RunFile, data: &DataDir) -> Result<RunFile> {
     let mut run = resolve_data(run, data)?;
     resolve_hooks(&mut run.hooks, &data.beside)?;
-    run.model.path = model(&run.model.path, &data.beside)?;
+    run.model.path = run.model.path.map(|path| model(&path, &data.beside)).transpose()?;
     Ok(run)
+}
+
+/// As [`resolve`], of a corpus alone.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_corpus(mut corpus: Corpus, data: &DataDir) -> Result<Corpus> {
+    for path in corpus.data_paths() {
+        *path = data.file(path)?;
+    }
+    Ok(corpus)
 }
 
 /// As [`resolve`], for SASRec, which starts from nothing.

@@ -6,14 +6,13 @@ use anyhow::{Context, Result, anyhow};
 use burn::tensor::Device;
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
-use orbit_data::example::{NextItem, NextItems};
-use orbit_data::semantic_id::Verdict;
-use orbit_data::{Corpus, ItemEmbeddings, Loader, SemanticIds, Split, Trie, Vocabulary};
-use orbit_models::generate::Constraint;
-use orbit_models::{LanguageModel, gguf};
+use orbit_data::document::Document;
+use orbit_data::vocabulary::item_tokenizer;
+use orbit_data::{Corpus, Item, ItemEmbeddings, SemanticIds, Vocabulary};
+use orbit_models::{EncoderDecoder, LanguageModel, gguf};
 use tokenizers::Tokenizer;
 
-use crate::config::{Corpus as CorpusSection, RunFile, Source};
+use crate::config::{Corpus as CorpusSection, Fresh, RunFile, Source};
 
 /// A model as it was published, with what it speaks.
 pub(crate) struct Base {
@@ -28,6 +27,24 @@ pub(crate) struct Base {
 pub(crate) const IDS_FILE: &str = "semantic_ids.json";
 
 impl Base {
+    /// The model that a run begins with: opened, or made.
+    pub(crate) fn of(run: &RunFile, device: &Device) -> Result<Self> {
+        match (&run.model.path, &run.model.fresh) {
+            (Some(path), _) => Self::open(path, device),
+            (None, Some(shape)) => Self::fresh(shape, run.seed, device),
+            (None, None) => Err(anyhow!("the run names no model")),
+        }
+    }
+
+    /// A model from scratch that speaks of nothing but items.
+    fn fresh(shape: &Fresh, seed: u64, device: &Device) -> Result<Self> {
+        let tokenizer = item_tokenizer(shape.users)?;
+        let config = shape.config(tokenizer.get_vocab_size(true));
+        let chat = ChatTemplate::plain("</s>")?;
+        let model = EncoderDecoder::random(config, seed, device).into();
+        Ok(Self { model, tokenizer, chat, codes_per_level: Vec::new() })
+    }
+
     /// Opens a Hugging Face directory or a GGUF file.
     pub(crate) fn open(path: &Path, device: &Device) -> Result<Self> {
         if path.is_file() {
@@ -65,38 +82,6 @@ impl Base {
     }
 }
 
-/// The job: items with their IDs, and how the model speaks of them.
-pub(crate) struct Job {
-    pub(crate) corpus: Corpus,
-    pub(crate) ids: SemanticIds,
-    pub(crate) vocabulary: Vocabulary,
-    pub(crate) form: NextItem,
-}
-
-impl Job {
-    pub(crate) fn new(run: &RunFile, base: &Base) -> Result<Self> {
-        let (corpus, embeddings) = read_corpus(run)?;
-        let ids = trainable_ids(run, &corpus, embeddings)?;
-        let rows = u32::try_from(base.model.base_vocabulary())?;
-        let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
-        let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
-        let form = NextItem::new(&base.chat, &vocabulary, &codes, run.examples.max_history)?;
-        Ok(Self { corpus, ids, vocabulary, form })
-    }
-
-    /// Every training position of every user as an example, in seeded order.
-    pub(crate) fn loader(&self, run: &RunFile) -> Result<Loader<NextItems>> {
-        let split = Split::leave_one_out(&self.corpus);
-        let examples = NextItems::new(self.form.clone(), split.users().iter().map(|user| user.train()))?;
-        Ok(Loader::new(examples, run.train.batch, run.train.micro_batch(), run.seed)?)
-    }
-
-    /// The sequences that a recommendation may be.
-    pub(crate) fn valid_ids(&self) -> Result<ValidIds> {
-        ValidIds::new(&self.ids, &self.vocabulary)
-    }
-}
-
 /// The corpus of a run, and embeddings where it has them. Says how many rows were skipped, and why the first was.
 pub(crate) fn read_corpus(run: &RunFile) -> Result<(Corpus, Option<ItemEmbeddings>)> {
     corpus_of(&run.corpus)
@@ -112,6 +97,10 @@ pub(crate) fn corpus_of(section: &CorpusSection) -> Result<(Corpus, Option<ItemE
         }
         Source::Sequences(sequences, items) => Corpus::read_sequences(sequences, items, section.on_bad_row)?,
         Source::Interactions(interactions, items) => Corpus::read_jsonl(interactions, items, section.on_bad_row)?,
+        Source::Documents(documents) => {
+            let (corpus, report) = documents.read(section.on_bad_row)?;
+            (as_items(corpus.documents), report)
+        }
     };
     if let Some(first) = &report.first {
         tracing::warn!("{} of {} rows were skipped; the first: {first}", report.skipped, report.rows);
@@ -120,54 +109,28 @@ pub(crate) fn corpus_of(section: &CorpusSection) -> Result<(Corpus, Option<ItemE
     Ok((corpus, embeddings.transpose()?))
 }
 
+/// Documents as items that are called by their text, and that nobody has met.
+fn as_items(documents: Vec<Document>) -> Corpus {
+    let item = |Document { id, text }| Item { id, title: text, ..Item::default() };
+    Corpus { items: documents.into_iter().map(item).collect(), users: Vec::new() }
+}
+
 /// The IDs of a run: read from its file, or made from its embeddings.
 pub(crate) fn semantic_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
     let section = &run.semantic_ids;
     let ids = match (&section.file, &section.field) {
         (Some(file), Some(field)) => SemanticIds::read_published(file, field, corpus, section.collisions)?,
         (Some(file), None) => SemanticIds::load(file)?,
-        (None, _) => {
-            let embeddings = embeddings.context("corpus.embeddings is missing: semantic IDs are made from it")?;
-            section.recipe().assign(&embeddings)?
-        }
+        (None, _) => match section.recipe() {
+            None => SemanticIds::atomic(corpus.items.len())?,
+            Some(recipe) => {
+                let missing = "corpus.embeddings is missing: semantic IDs are made from it";
+                recipe.assign(&embeddings.context(missing)?)?
+            }
+        },
     };
     if ids.len() != corpus.items.len() {
         return Err(anyhow!("there are semantic IDs of {} items, but {} items", ids.len(), corpus.items.len()));
     }
     Ok(ids)
-}
-
-/// The IDs that a model is to write: of no two items the same, and not of codebooks that have collapsed.
-fn trainable_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
-    let ids = semantic_ids(run, corpus, embeddings)?;
-    ids.check_unique()?;
-    match ids.health().verdict() {
-        Verdict::Sound => {}
-        Verdict::Warning(advice) => advice.iter().for_each(|advice| tracing::warn!("semantic IDs: {advice}")),
-        Verdict::Collapsed(advice) => tracing::error!("semantic IDs have collapsed: {}", advice.join("; ")),
-    }
-    Ok(ids)
-}
-
-/// A [`Trie`] as decoding wants it.
-pub(crate) struct ValidIds(Trie);
-
-impl ValidIds {
-    /// Of all items that have an ID.
-    pub(crate) fn new(ids: &SemanticIds, vocabulary: &Vocabulary) -> Result<Self> {
-        let sequences = ids.iter().map(|codes| vocabulary.sid(codes)).collect::<orbit_data::Result<Vec<_>>>()?;
-        Ok(Self(Trie::new(sequences.iter().map(Vec::as_slice))?))
-    }
-}
-
-impl Constraint for ValidIds {
-    fn root(&self) -> u32 {
-        self.0.root()
-    }
-    fn children(&self, node: u32) -> (&[u32], u32) {
-        self.0.children(node)
-    }
-    fn item(&self, node: u32) -> Option<u32> {
-        self.0.item(node)
-    }
 }

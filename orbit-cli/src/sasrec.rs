@@ -18,6 +18,7 @@ use orbit_data::{Example, Loader, Split};
 use orbit_models::sasrec::SasRec;
 
 use crate::config::{Ranking, SasRecFile};
+use crate::job::{self, CUTOFF, User};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
@@ -72,7 +73,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
     let model = fit.model();
     drop(fit);
     run_dir::write_model(dir, |place| Ok(model.save(place, &run.sasrec)?))?;
-    let users = retrieval::users(&split, run.evaluate.users, run.evaluate.on);
+    let users = job::users(&split, run.evaluate.users, run.evaluate.on);
     let report = Report {
         format: Report::FORMAT,
         title: run.name.clone(),
@@ -86,7 +87,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
         data: corpus.digest(),
         model: origin,
         config: config_digest(run)?,
-        baselines: Some(retrieval::counts(&split, &users, run.evaluate.exclude_seen)),
+        baselines: Some(job::counts(&split, &users, run.evaluate.exclude_seen)),
         untouched: None,
         runs: vec![Run {
             peak_memory_bytes,
@@ -108,18 +109,18 @@ fn examples(split: &Split<'_>, longest: usize) -> Vec<Example> {
 }
 
 /// Recall and NDCG: every item is scored for every user.
-fn measure(model: &SasRec, users: &[(&[u32], u32)], how: &Ranking, quiet: bool) -> Result<report::Retrieval> {
+fn measure(model: &SasRec, users: &[User<'_>], how: &Ranking, quiet: bool) -> Result<report::Retrieval> {
     let mut users = users.to_vec();
-    users.sort_by_key(|(history, _)| history.len());
+    users.sort_by_key(|user| user.history.len());
     let mut progress = Progress::new("retrieval", 0, users.len() as u64, quiet);
     let mut ranks = Ranks::default();
     for batch in users.chunks(how.batch) {
         tracing::debug!(users = batch.len(), "retrieval batch");
-        let histories: Vec<&[u32]> = batch.iter().map(|(history, _)| *history).collect();
+        let histories: Vec<&[u32]> = batch.iter().map(|user| user.history).collect();
         let scores = model.scores(&histories)?;
         let [_, items] = scores.dims();
         let mut scores: Vec<f32> = scores.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
-        for ((history, target), scores) in batch.iter().zip(scores.chunks_exact_mut(items)) {
+        for (User { history, target, .. }, scores) in batch.iter().zip(scores.chunks_exact_mut(items)) {
             if how.exclude_seen {
                 history.iter().for_each(|&seen| scores[seen as usize] = f32::NEG_INFINITY);
             }
@@ -135,7 +136,7 @@ fn measure(model: &SasRec, users: &[(&[u32], u32)], how: &Ranking, quiet: bool) 
 fn best(scores: &[f32]) -> Vec<u32> {
     let mut items: Vec<u32> = (0..scores.len() as u32).collect();
     let order = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
-    let count = retrieval::CUTOFF.min(items.len());
+    let count = CUTOFF.min(items.len());
     if count < items.len() {
         items.select_nth_unstable_by(count, order);
         items.truncate(count);
@@ -162,6 +163,6 @@ mod tests {
         assert_eq!(best(&[0.5, 2.0, 0.5, 1.0]), [1, 3, 0, 2]);
         let scores: Vec<f32> = (0..100).map(|item| (item % 50) as f32).collect();
         let best = best(&scores);
-        assert_eq!((best.len(), &best[..4]), (retrieval::CUTOFF, &[49, 99, 48, 98][..]));
+        assert_eq!((best.len(), &best[..4]), (CUTOFF, &[49, 99, 48, 98][..]));
     }
 }

@@ -93,6 +93,22 @@ impl ChatTemplate {
         Self::new(configured(&config).ok_or_else(missing)?, config)
     }
 
+    /// The words as they are; an answer ends with `eos_token`. For the tokens of
+    /// [`item_tokenizer`](crate::vocabulary::item_tokenizer), whose end is `</s>`.
+    ///
+    /// # Errors
+    /// None that a user can cause.
+    pub fn plain(eos_token: &str) -> Result<Self> {
+        let config = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": eos_token,
+            "unk_token": "<unk>",
+            "pad_token": "<pad>",
+            "clean_up_tokenization_spaces": false,
+        });
+        Self::new(PLAIN.to_owned(), config.as_object().cloned().unwrap_or_default())
+    }
+
     /// ChatML, the template of models trained by orbit, for the special tokens of
     /// [`train_bpe`](crate::vocabulary::train_bpe).
     ///

@@ -23,7 +23,7 @@ pub(crate) struct Permutation {
     keys: [u64; ROUNDS],
 }
 
-/// Last word of the keys of [`Replay`](crate::example::Replay).
+/// Last word of the keys of [`Replay`](crate::example::Replay) and [`Mixed`](crate::example::Mixed).
 pub(crate) const REPLAY: u64 = u64::MAX;
 
 /// Last word of the keys of [`retained`](crate::instruct::retained).

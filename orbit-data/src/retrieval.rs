@@ -8,9 +8,11 @@ use crate::statistics::{Interval, bootstrap_mean};
 
 /// The cutoffs that are reported.
 pub const CUTOFFS: [u32; 4] = [1, 5, 10, 20];
+/// The cutoff of the mean reciprocal rank.
+const RECIPROCAL: u32 = 10;
 
 /// Resamples of the users behind each interval.
-pub(crate) const RESAMPLES: usize = 1000;
+const RESAMPLES: usize = 1000;
 
 /// For each user the place of the one right item among those recommended, from 1; none where it is not among them.
 ///
@@ -35,7 +37,8 @@ impl Ranks {
         self.0.push(place.and_then(|place| u32::try_from(place + 1).ok()));
     }
 
-    /// Adds a query for which `ranked` was found, best first, and any of `relevant` was right: the first of them counts.
+    /// Adds a query for which `ranked` was found, best first, and any of `relevant` was right: the first of them counts, so that
+    /// recall is the share of queries with a right answer among the first `k`, which is called Hits@k.
     ///
     /// ```
     /// use orbit_data::retrieval::Ranks;
@@ -65,31 +68,34 @@ impl Ranks {
         mean(&self.gains(k, reciprocal))
     }
 
-    /// Recall and NDCG at all [`CUTOFFS`], with bootstrap intervals over users drawn from `seed`.
+    /// Recall and NDCG at all [`CUTOFFS`] and MRR@10, with bootstrap intervals over users drawn from `seed`.
     pub fn scores(&self, seed: u64) -> RetrievalScores {
         let at = |gain: fn(u32) -> f64| CUTOFFS.map(|k| (k, self.gains(k, gain)));
         let (hits, discounted) = (at(hit), at(discounted));
+        let reciprocal = self.gains(RECIPROCAL, reciprocal);
         RetrievalScores {
             users: self.0.len(),
             recall: hits.iter().map(|(k, gains)| (*k, mean(gains))).collect(),
             ndcg: discounted.iter().map(|(k, gains)| (*k, mean(gains))).collect(),
+            mrr: BTreeMap::from([(RECIPROCAL, mean(&reciprocal))]),
             intervals: Intervals {
                 recall: hits.iter().map(|(k, gains)| (*k, bootstrap_mean(gains, RESAMPLES, seed))).collect(),
                 ndcg: discounted.iter().map(|(k, gains)| (*k, bootstrap_mean(gains, RESAMPLES, seed))).collect(),
+                mrr: BTreeMap::from([(RECIPROCAL, bootstrap_mean(&reciprocal, RESAMPLES, seed))]),
             },
         }
     }
 
-    pub(crate) fn gains(&self, k: u32, gain: fn(u32) -> f64) -> Vec<f64> {
+    fn gains(&self, k: u32, gain: fn(u32) -> f64) -> Vec<f64> {
         self.0.iter().map(|rank| rank.filter(|&rank| rank <= k).map_or(0.0, gain)).collect()
     }
 }
 
-pub(crate) fn hit(_rank: u32) -> f64 {
+fn hit(_rank: u32) -> f64 {
     1.0
 }
 
-pub(crate) fn reciprocal(rank: u32) -> f64 {
+fn reciprocal(rank: u32) -> f64 {
     1.0 / f64::from(rank)
 }
 
@@ -97,7 +103,7 @@ fn discounted(rank: u32) -> f64 {
     1.0 / (f64::from(rank) + 1.0).log2()
 }
 
-pub(crate) fn mean(values: &[f64]) -> f64 {
+fn mean(values: &[f64]) -> f64 {
     if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
 }
 
@@ -110,7 +116,9 @@ pub struct RetrievalScores {
     pub recall: BTreeMap<u32, f64>,
     /// NDCG@k by `k`.
     pub ndcg: BTreeMap<u32, f64>,
-    /// 95% bootstrap intervals of both.
+    /// MRR@k by `k`.
+    pub mrr: BTreeMap<u32, f64>,
+    /// 95% bootstrap intervals of all.
     pub intervals: Intervals,
 }
 
@@ -121,6 +129,8 @@ pub struct Intervals {
     pub recall: BTreeMap<u32, Interval>,
     /// Of NDCG@k, by `k`.
     pub ndcg: BTreeMap<u32, Interval>,
+    /// Of MRR@k, by `k`.
+    pub mrr: BTreeMap<u32, Interval>,
 }
 
 #[cfg(test)]
@@ -162,6 +172,7 @@ mod tests {
         let json = serde_json::to_value(&scores).unwrap();
         assert_eq!(json["recall"]["20"], 0.75);
         assert_eq!(json["users"], 4);
+        assert_eq!(json["mrr"]["10"], (1.0 + 1.0 / 3.0) / 4.0);
         assert_eq!(serde_json::from_value::<RetrievalScores>(json).unwrap(), scores);
         for k in CUTOFFS {
             let interval = &scores.intervals.ndcg[&k];

@@ -14,10 +14,11 @@ use tokenizers::Tokenizer;
 
 use super::print;
 use crate::args::{Embed, Global};
+use crate::config::RunFile;
 use crate::paths::{self, DataDir};
 use crate::progress::Progress;
 use crate::usage::Usage;
-use crate::{fine_tune, machine};
+use crate::{fine_tune, machine, pipeline};
 
 /// What stands beside the embeddings, as `FILE.json`: what they were made of.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,9 +34,7 @@ struct Made {
 }
 
 pub(crate) fn run(args: &Embed, global: &Global) -> Result<()> {
-    let items = DataDir { root: global.data.clone(), beside: PathBuf::new() }.file(&args.items)?;
-    let items = Corpus::read_items(&items)?;
-    check_order(&items, &args.items)?;
+    let items = items(args, global)?;
     let texts = items.iter().map(|item| text(item, &args.fields)).collect::<Result<Vec<String>>>()?;
     let model = paths::model(&args.model, Path::new("."))?;
     let digest = digest(&model, &texts, args.longest)?;
@@ -67,6 +66,25 @@ pub(crate) fn run(args: &Embed, global: &Global) -> Result<()> {
     fs::write(&about, text).with_context(|| about.display().to_string())?;
     let rate = items.len() as f64 / seconds;
     print(&format!("{} items x {width} in {seconds:.1} s, {rate:.0} a second: {}\n", items.len(), args.out.display()))
+}
+
+/// The items of a file, or of a run: of that the documents, which are called by their text.
+fn items(args: &Embed, global: &Global) -> Result<Vec<Item>> {
+    match (&args.items, &args.run) {
+        (Some(file), _) => {
+            let items = Corpus::read_items(&DataDir { root: global.data.clone(), beside: PathBuf::new() }.file(file)?)?;
+            check_order(&items, file)?;
+            Ok(items)
+        }
+        (None, Some(run)) => {
+            let data = DataDir::new(global.data.clone(), run);
+            let mut corpus = RunFile::read(run)?.corpus;
+            // It is what is to be made.
+            corpus.embeddings = None;
+            Ok(pipeline::corpus_of(&paths::resolve_corpus(corpus, &data)?)?.0.items)
+        }
+        (None, None) => Err(Usage::new("give a file of items, or --run").into()),
+    }
 }
 
 /// Rows are in the order of the file, and sequences count their items by number: the two must be the same.

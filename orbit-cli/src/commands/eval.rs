@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use crate::args::{Eval, Global};
 use crate::commands::print;
 use crate::config::RunFile;
+use crate::job::Job;
 use crate::language::{self, Metric, SuiteResult};
 use crate::paths::{self, DataDir};
-use crate::pipeline::{Base, Job};
+use crate::pipeline::Base;
 use crate::report::{self, Machine};
 use crate::{machine, retrieval};
 
@@ -89,7 +90,7 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
             bail!("{} was trained with other semantic IDs than this run file makes", path.display());
         }
         scores.orbit.retrieval = Some(retrieval::measure(&base.model, &job, config, global.quiet)?);
-        scores.orbit.baselines = Some(retrieval::baselines(&job, config));
+        scores.orbit.baselines = Some(job.baselines(config));
     }
     scores.orbit.seconds = start.elapsed().as_secs_f64();
     let text = serde_json::to_string_pretty(&scores)? + "\n";

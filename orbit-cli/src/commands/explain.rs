@@ -3,9 +3,8 @@
 mod memory;
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use orbit_core::hook::Phases;
 use orbit_data::SemanticIds;
 use orbit_models::{DecoderConfig, gguf};
@@ -26,7 +25,7 @@ fn explain(run: &RunFile, data: &DataDir) -> Result<String> {
     let codes = codes_per_level(run, data);
     let mut text = settings(run, &codes)?;
     text.push_str(&hooks(run)?);
-    match shape(&run.model.path, data) {
+    match shape(run, data) {
         Ok(model) => text.push_str(&memory(run, &model, &codes)),
         Err(error) => writeln!(text, "\nmemory: not known, because the model cannot be read\n  {error}")?,
     }
@@ -51,8 +50,10 @@ fn codes_per_level(run: &RunFile, data: &DataDir) -> Vec<usize> {
     }
 }
 
-fn shape(model: &Path, data: &DataDir) -> Result<DecoderConfig> {
-    let path = paths::model(model, &data.beside)?;
+fn shape(run: &RunFile, data: &DataDir) -> Result<DecoderConfig> {
+    let path =
+        run.model.path.as_deref().context("a model from scratch is an encoder-decoder, and only decoders are known")?;
+    let path = paths::model(path, &data.beside)?;
     Ok(if path.is_dir() { DecoderConfig::read(path)? } else { gguf::read(path)?.config })
 }
 
@@ -62,6 +63,7 @@ fn settings(run: &RunFile, codes: &[usize]) -> Result<String> {
         Source::Sequences(path, _) => format!("sequences in {}", path.display()),
         Source::Interactions(path, _) => format!("interactions in {}", path.display()),
         Source::Generated(made) => format!("generated: {} items, {} users", made.items, made.users),
+        Source::Documents(_) => "documents and queries".to_owned(),
     };
     let schedule = match train.schedule {
         Schedule::Constant => "constant",
@@ -70,7 +72,7 @@ fn settings(run: &RunFile, codes: &[usize]) -> Result<String> {
     let levels: Vec<String> = codes.iter().map(usize::to_string).collect();
     let lines = [
         ("run", format!("{}, seed {}, on {}", run.name, run.seed, run.device)),
-        ("model", run.model.path.display().to_string()),
+        ("model", run.model.label()),
         ("corpus", corpus),
         ("semantic IDs", format!("{} codes, and a level more if items collide", levels.join(" x "))),
         ("examples", format!("the last {} items, then the next", run.examples.max_history)),

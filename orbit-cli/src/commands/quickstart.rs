@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Quickstart, global: &Global) -> Result<()> {
     unpack(&model)?;
     let mut orbit = RunFile::parse(RECIPE)?;
     orbit.device = args.device.clone();
-    orbit.model.path = std::path::absolute(&model)?;
+    orbit.model.path = Some(std::path::absolute(&model)?);
     let plain = RunFile { name: "plain".into(), hooks: Vec::new(), ..orbit.clone() };
 
     let mut reports = Vec::new();

@@ -93,9 +93,13 @@ fn compared(expected: &Expected, reports: &[Report]) -> Result<(String, usize)> 
 
 /// A measure such as `recall@10`.
 fn found(report: &Report, measure: &str) -> Option<f64> {
-    let Retrieval { recall, ndcg, .. } = report.runs.first()?.retrieval.as_ref()?;
+    let Retrieval { recall, ndcg, mrr, .. } = report.runs.first()?.retrieval.as_ref()?;
     let (name, k) = measure.split_once('@')?;
-    let values = if name == "recall" { recall } else { ndcg };
+    let values = match name {
+        "recall" => recall,
+        "ndcg" => ndcg,
+        _ => mrr,
+    };
     values.get(&k.parse().ok()?).copied()
 }
 

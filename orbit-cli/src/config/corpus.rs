@@ -1,15 +1,21 @@
 use std::path::{Path, PathBuf};
 
-use orbit_data::OnBadRow;
 use orbit_data::catalogue::Catalogue;
+use orbit_data::corpus::ReadReport;
 use orbit_data::semantic_id::{BalancedKMeans, Collisions, Method, RandomCodes, Recipe, ResidualKMeans};
+use orbit_data::{DocumentCorpus, OnBadRow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
 use crate::usage::Usage;
 
-/// Items and who met them: exactly one of `sequences`, `interactions` and `generated`.
+/// Draws the test queries of Cranfield, which has no split: the same for every run.
+const CRANFIELD_SPLIT: u64 = 0;
+const SOURCES: &str = "`sequences`, `interactions`, `generated`, `documents`";
+
+/// Items and who met them, or documents and who asked for them: exactly one of `sequences`, `interactions`, `generated` and
+/// `documents`.
 ///
 /// Paths are relative to the data directory (`--data DIR` or `ORBIT_DATA`), or to the run file's folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -24,6 +30,9 @@ pub(crate) struct Corpus {
     /// A made-up catalogue that needs no files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated: Option<Catalogue>,
+    /// Texts to be found, and queries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<Documents>,
     /// JSON lines of `id` and `title`, an item each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<PathBuf>,
@@ -35,6 +44,51 @@ pub(crate) struct Corpus {
     pub on_bad_row: OnBadRow,
 }
 
+/// Documents and queries in one of the forms that are read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Documents {
+    /// BoolQ as O-LoRA has it: questions with their passages, which are the documents.
+    #[serde(rename = "boolq")]
+    BoolQ {
+        /// The training questions, whose passages are to be found.
+        train: PathBuf,
+        /// The questions to be measured on; those of other passages are left out.
+        test: PathBuf,
+    },
+    /// The folder of the Cranfield collection, of whose queries one in five is measured on.
+    Cranfield(PathBuf),
+    /// JSON lines of one's own.
+    Jsonl {
+        /// Lines of `id` and `text`.
+        documents: PathBuf,
+        /// Lines of `id`, `text`, `relevant` and `split`.
+        queries: PathBuf,
+    },
+}
+
+impl Documents {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Those of the form.
+    pub(crate) fn read(&self, on_bad_row: OnBadRow) -> orbit_data::Result<(DocumentCorpus, ReadReport)> {
+        match self {
+            Self::BoolQ { train, test } => DocumentCorpus::read_boolq(train, test, on_bad_row),
+            Self::Cranfield(folder) => DocumentCorpus::read_cranfield(folder, CRANFIELD_SPLIT),
+            Self::Jsonl { documents, queries } => DocumentCorpus::read_jsonl(documents, queries, on_bad_row),
+        }
+    }
+
+    fn data_paths(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::BoolQ { train, test } => vec![train, test],
+            Self::Cranfield(folder) => vec![folder],
+            Self::Jsonl { documents, queries } => vec![documents, queries],
+        }
+    }
+}
+
 /// Where a [`Corpus`] comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source<'a> {
@@ -44,6 +98,8 @@ pub(crate) enum Source<'a> {
     Interactions(&'a Path, &'a Path),
     /// A catalogue to generate, embeddings and all.
     Generated(&'a Catalogue),
+    /// Documents and queries.
+    Documents(&'a Documents),
 }
 
 impl Corpus {
@@ -56,9 +112,10 @@ impl Corpus {
     }
 
     /// The paths of its files, to be resolved in place.
-    pub(super) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let Self { sequences, interactions, items, embeddings, .. } = self;
-        [sequences, interactions, items, embeddings].into_iter().flatten()
+    pub(crate) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Self { sequences, interactions, items, embeddings, documents, .. } = self;
+        let documents = documents.iter_mut().flat_map(Documents::data_paths);
+        [sequences, interactions, items, embeddings].into_iter().flatten().chain(documents)
     }
 
     fn one_source(&self) -> Result<Source<'_>, Fault> {
@@ -66,16 +123,20 @@ impl Corpus {
             Some(items) => Ok(items.as_path()),
             None => fault("corpus.items", "is missing: name the JSON lines file of the items"),
         };
-        match (&self.sequences, &self.interactions, &self.generated) {
-            (Some(sequences), None, None) => Ok(Source::Sequences(sequences, items()?)),
-            (None, Some(interactions), None) => Ok(Source::Interactions(interactions, items()?)),
-            (None, None, Some(catalogue)) => Ok(Source::Generated(catalogue)),
-            (None, None, None) => fault("corpus", "is empty: give one of `sequences`, `interactions`, `generated`"),
-            _ => fault("corpus", "has more than one of `sequences`, `interactions`, `generated`: leave one"),
+        match (&self.sequences, &self.interactions, &self.generated, &self.documents) {
+            (Some(sequences), None, None, None) => Ok(Source::Sequences(sequences, items()?)),
+            (None, Some(interactions), None, None) => Ok(Source::Interactions(interactions, items()?)),
+            (None, None, Some(catalogue), None) => Ok(Source::Generated(catalogue)),
+            (None, None, None, Some(documents)) => Ok(Source::Documents(documents)),
+            (None, None, None, None) => fault("corpus", format!("is empty: give one of {SOURCES}")),
+            _ => fault("corpus", format!("has more than one of {SOURCES}: leave one")),
         }
     }
 
-    pub(super) fn check(&self, ids_are_given: bool) -> Result<(), Fault> {
+    pub(super) fn check(&self, needs_embeddings: bool) -> Result<(), Fault> {
+        if self.documents.is_some() && self.items.is_some() {
+            return fault("corpus.items", "does not go with `documents`, which are the items: leave it out");
+        }
         match self.one_source()? {
             Source::Generated(catalogue) => {
                 range::at_least_one("corpus.generated.items", catalogue.items)?;
@@ -87,9 +148,9 @@ impl Corpus {
                 }
                 Ok(())
             }
-            _ if self.embeddings.is_none() && !ids_are_given => fault(
+            _ if self.embeddings.is_none() && needs_embeddings => fault(
                 "corpus.embeddings",
-                "is missing: semantic IDs are made from it, unless `semantic_ids.file` has them",
+                "is missing: semantic IDs are made from it (`orbit embed` makes it), unless `semantic_ids.file` has them",
             ),
             _ => Ok(()),
         }
@@ -136,6 +197,8 @@ pub(crate) enum IdMethod {
     BalancedKmeans,
     /// Codes without meaning: a control.
     Random,
+    /// One code an item, a token each, without meaning.
+    Atomic,
 }
 
 impl Default for SemanticIds {
@@ -157,8 +220,13 @@ impl Default for SemanticIds {
 }
 
 impl SemanticIds {
-    /// How these keys make IDs.
-    pub(crate) fn recipe(&self) -> Recipe {
+    /// Whether IDs are made from embeddings.
+    pub(super) fn needs_embeddings(&self) -> bool {
+        self.file.is_none() && self.method != IdMethod::Atomic
+    }
+
+    /// How these keys make IDs from embeddings; none where they do not.
+    pub(crate) fn recipe(&self) -> Option<Recipe> {
         let Self { levels, codes, iterations, seed, normalize_residuals, collisions, standardize, .. } = *self;
         let method = match self.method {
             IdMethod::ResidualKmeans => {
@@ -168,8 +236,9 @@ impl SemanticIds {
                 Method::BalancedKMeans(BalancedKMeans { levels, codes, iterations, seed, normalize_residuals })
             }
             IdMethod::Random => Method::Random(RandomCodes { levels, codes, seed }),
+            IdMethod::Atomic => return None,
         };
-        Recipe { method, collisions, standardize }
+        Some(Recipe { method, collisions, standardize })
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {

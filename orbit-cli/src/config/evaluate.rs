@@ -12,7 +12,7 @@ use super::range::{self, Fault, fault};
 pub(crate) struct Evaluate {
     /// Whether the model is measured before training too, which retention is relative to. Default: true.
     pub untouched: bool,
-    /// The new job: recommending the next item. Absent: not measured.
+    /// The new job: recommending the next item, or finding a query's document. Absent: not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<Retrieval>,
     /// What the model could do before. Absent: not measured.
@@ -26,21 +26,24 @@ impl Default for Evaluate {
     }
 }
 
-/// Recall and NDCG over the full catalogue, by beam search.
+/// Recall, NDCG and MRR over the full catalogue, by beam search.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Retrieval {
-    /// How many test users, of a choice that is the same for every run. Default: 500.
+    /// How many test users or queries, of a choice that is the same for every run. Default: 500.
     pub users: usize,
     /// Beams of the search; recommendations a user. Fewer than 20 leave recall at 20 without its last places. Default: 20.
     pub beams: usize,
     /// Users a forward pass. Default: 16.
     pub batch: usize,
+    /// Whether items that a user has met are left out of the recommendations, as in many published numbers. The search is wider
+    /// by the longest history then. Default: false.
+    pub exclude_seen: bool,
 }
 
 impl Default for Retrieval {
     fn default() -> Self {
-        Self { users: 500, beams: 20, batch: 16 }
+        Self { users: 500, beams: 20, batch: 16, exclude_seen: false }
     }
 }
 
@@ -65,7 +68,7 @@ fn default_batch_tokens() -> usize {
 
 impl Evaluate {
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if let Some(Retrieval { users, beams, batch }) = self.retrieval {
+        if let Some(Retrieval { users, beams, batch, .. }) = self.retrieval {
             range::at_least_one("evaluate.retrieval.users", users)?;
             range::at_least_one("evaluate.retrieval.beams", beams)?;
             range::at_least_one("evaluate.retrieval.batch", batch)?;

@@ -21,7 +21,7 @@ pub(crate) struct Expected {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExpectedValue {
-    /// `recall@1`, `ndcg@10` and so on.
+    /// `recall@1`, `ndcg@10`, `mrr@10` and so on.
     pub measure: String,
     /// The mean over the seeds.
     pub value: f64,
@@ -41,8 +41,8 @@ impl Expected {
             let known = measure
                 .split_once('@')
                 .is_some_and(|(name, k)| ["recall", "ndcg"].contains(&name) && ["1", "5", "10", "20"].contains(&k));
-            if !known {
-                let reason = format!("is {measure:?}: give recall@ or ndcg@ with 1, 5, 10 or 20");
+            if !known && measure != "mrr@10" {
+                let reason = format!("is {measure:?}: give recall@ or ndcg@ with 1, 5, 10 or 20, or mrr@10");
                 return fault("expected.values.measure", reason);
             }
             if tolerance.is_nan() || *tolerance < 0.0 {

@@ -4,9 +4,11 @@
 
 mod corpus;
 mod evaluate;
+mod examples;
 mod expected;
 mod hooks;
 mod mistake;
+mod model;
 mod place;
 mod plugins;
 mod range;
@@ -28,8 +30,10 @@ use crate::usage::Usage;
 
 pub(crate) use corpus::{Corpus, SemanticIds, Source};
 pub(crate) use evaluate::{Evaluate, Retrieval, Text};
+pub(crate) use examples::Examples;
 pub(crate) use expected::{Expected, ExpectedValue};
-use range::Fault;
+pub(crate) use model::{Fresh, StartModel};
+use range::{Fault, fault};
 pub(crate) use sasrec::{HeldOut, Ranking, SasRecFile};
 pub(crate) use sequence::{Adapters, Origin, ReplayFrom, SequenceFile};
 use sequence::{EvaluateTasks, Replay, Sequence};
@@ -51,13 +55,13 @@ pub(crate) struct RunFile {
     #[serde(default = "default_device")]
     pub device: String,
     /// What is trained.
-    pub model: ModelSection,
+    pub model: StartModel,
     /// What it learns from.
     pub corpus: Corpus,
     /// How items become words of the model.
     #[serde(default)]
     pub semantic_ids: SemanticIds,
-    /// How histories become examples.
+    /// How histories, titles and documents become examples.
     #[serde(default)]
     pub examples: Examples,
     /// How to train.
@@ -80,20 +84,6 @@ pub(crate) struct RunFile {
 pub(crate) struct ModelSection {
     /// A Hugging Face directory, a `.gguf` file, or a name that `orbit pull` knows. Relative to the run file's folder.
     pub path: PathBuf,
-}
-
-/// How histories become examples.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Examples {
-    /// How many of a user's last items a prompt holds. Default: 12.
-    pub max_history: usize,
-}
-
-impl Default for Examples {
-    fn default() -> Self {
-        Self { max_history: 12 }
-    }
 }
 
 /// What the command line may change of a run file.
@@ -183,8 +173,15 @@ impl RunFile {
     }
 
     fn faults(&self) -> Result<(), Fault> {
-        range::at_least_one("examples.max_history", self.examples.max_history)?;
-        self.corpus.check(self.semantic_ids.file.is_some())?;
+        self.model.check()?;
+        self.examples.check(self.corpus.documents.is_some())?;
+        self.corpus.check(self.semantic_ids.needs_embeddings())?;
+        if self.model.fresh.is_some() && (self.examples.has_titles() || self.corpus.documents.is_some()) {
+            return fault("model.fresh", "reads no text: titles and documents need a model with words, by `path`");
+        }
+        if self.model.fresh.is_some() && self.evaluate.text.is_some() {
+            return fault("evaluate.text", "has nothing to measure of a model from scratch: leave it out");
+        }
         self.semantic_ids.check()?;
         self.train.check()?;
         hooks::check(&self.hooks, hooks::NUMBER)?;

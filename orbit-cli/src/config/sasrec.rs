@@ -144,7 +144,10 @@ impl SasRecFile {
         if self.corpus.embeddings.is_some() {
             return fault("corpus.embeddings", "says nothing to SASRec, which learns its own: leave it out");
         }
-        self.corpus.check(true)?;
+        if self.corpus.documents.is_some() {
+            return fault("corpus.documents", "are not for SASRec, which recommends by histories");
+        }
+        self.corpus.check(false)?;
         self.train.check()?;
         self.expected.as_ref().map_or(Ok(()), Expected::check)
     }

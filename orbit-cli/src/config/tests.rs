@@ -94,6 +94,11 @@ fn defaults_are_spelled_out() {
 
         [examples]
         max_history = 12
+        title_to_id = 0.0
+        id_to_title = 0.0
+        indexing = 1.0
+        queries = 1.0
+        text_tokens = 64
 
         [train]
         steps = 300
@@ -225,15 +230,15 @@ fn values_out_of_range_are_named_by_key() {
         train.warmup must be at most train.steps, got 601 and 600: lower it
         train.beta2 must be from 0 to below 1, got 1
         train.weight_decay must be 0 or above, got -1
-        corpus has more than one of `sequences`, `interactions`, `generated`: leave one
+        corpus has more than one of `sequences`, `interactions`, `generated`, `documents`: leave one
         corpus.items is missing: name the JSON lines file of the items
-        corpus.embeddings is missing: semantic IDs are made from it, unless `semantic_ids.file` has them
+        corpus.embeddings is missing: semantic IDs are made from it (`orbit embed` makes it), unless `semantic_ids.file` has them
         evaluate.text.tasks has limit = 0 for "piqa": leave the task out
         evaluate.retrieval.beams must be at least 1, got 0
         evaluate.text measures nothing: give `tasks`, or set `embedded = true`
         hooks[2]: orbit: max_drift must be above 0, got 0
         corpus.generated.items must be at least 1, got 0
-        corpus is empty: give one of `sequences`, `interactions`, `generated`
+        corpus is empty: give one of `sequences`, `interactions`, `generated`, `documents`
         corpus.items does not go with `generated`, which makes its own: leave it out
         semantic_ids.codes must be at most 65536, got 70000"#]]
     .assert_eq(&errors.map(|text| error(&text)).join("\n"));

@@ -1,6 +1,6 @@
 //! The result in plain words, computed from the numbers, whichever way they fell.
 
-use super::{Interval, Report, Retrieval, Run, Text, quantity};
+use super::{Interval, POPULARITY, Report, Retrieval, Run, TRANSITIONS, Text, labels, quantity};
 
 /// Differences smaller than this are not worth a verdict: a point of retention, a hundredth of the recall.
 const TIE: f64 = 0.01;
@@ -164,8 +164,6 @@ fn dominated(report: &Report) -> Option<String> {
 
 /// Runs that recommend worse than a table of counts.
 fn unlearned(report: &Report) -> Vec<String> {
-    let Some(baselines) = &report.baselines else { return Vec::new() };
-    let named = [("the popularity baseline", &baselines.popularity), ("the transition counts", &baselines.transitions)];
     let below = |name: &str, baseline: &Retrieval| {
         let bar = baseline.recall_at_10()?;
         let runs: Vec<&str> =
@@ -173,7 +171,12 @@ fn unlearned(report: &Report) -> Vec<String> {
         (!runs.is_empty())
             .then(|| format!("Below {name} ({}) in Recall@10: {}.", quantity::retrieval(bar), runs.join(", ")))
     };
-    named.iter().filter_map(|(name, baseline)| below(name, baseline)).collect()
+    let named = |name: &str| match name {
+        POPULARITY => "the popularity baseline".to_owned(),
+        TRANSITIONS => "the transition counts".to_owned(),
+        other => labels::baseline(other).to_owned(),
+    };
+    report.baselines.iter().flatten().filter_map(|(name, baseline)| below(&named(name), baseline)).collect()
 }
 
 /// Suites that cannot show forgetting.

@@ -9,13 +9,15 @@ impl Report {
     /// The runs of all reports in one, plain fine-tuning first, with their distances to the ideal point.
     ///
     /// # Errors
-    /// Without a report, or when they are of different models or data: a table of those would compare nothing.
+    /// Without a report, or when they are of different data, or of different models of which it is told what they kept: a table of
+    /// those would compare nothing.
     pub(crate) fn join(reports: Vec<Self>) -> Result<Self> {
         let mut reports = reports.into_iter();
         let Some(mut joint) = reports.next() else { bail!("there is no report to show") };
         for other in reports {
+            let kept = [&joint, &other].into_iter().any(|report| report.runs.iter().any(|run| run.text.is_some()));
             for (what, one, another) in [("model", &joint.model, &other.model), ("data", &joint.data, &other.data)] {
-                if one != another {
+                if one != another && (kept || what == "data") {
                     bail!("\"{}\" and \"{}\" began with different {what}: {one}, {another}", joint.title, other.title);
                 }
             }

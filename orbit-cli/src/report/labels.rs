@@ -1,13 +1,18 @@
 //! What runs and rows are called.
 
-use super::{Retrieval, Run};
+use super::{BM25, POPULARITY, Report, Retrieval, Run, TRANSITIONS};
 
 /// The row of the model as it came.
 pub(super) const UNTOUCHED: &str = "Before training";
-/// The row of the popularity baseline.
-pub(super) const POPULARITY: &str = "Popularity";
-/// The row of the transition-count baseline.
-pub(super) const TRANSITIONS: &str = "Transition counts";
+/// The row of a baseline, or its line in a plot.
+pub(super) fn baseline(name: &str) -> &str {
+    match name {
+        POPULARITY => "Popularity",
+        TRANSITIONS => "Transition counts",
+        BM25 => "BM25",
+        other => other,
+    }
+}
 
 impl Run {
     /// The name for people, as it stands inside a sentence.
@@ -41,6 +46,13 @@ impl Run {
     /// Retention of language ability, when it was measured and is a number.
     pub(super) fn retention(&self) -> Option<f64> {
         self.text.as_ref()?.retention.filter(|share| share.is_finite())
+    }
+}
+
+impl Report {
+    /// Whether queries were asked, and not users' histories.
+    pub(super) fn finds_documents(&self) -> bool {
+        self.baselines.as_ref().is_some_and(|baselines| baselines.contains_key(BM25))
     }
 }
 

@@ -94,14 +94,15 @@ pub(crate) struct Machine {
     pub memory_bytes: Option<u64>,
 }
 
-/// Recommenders that need no language model: what any model has to beat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Baselines {
-    /// The most frequent items, for everybody.
-    pub popularity: Retrieval,
-    /// The items that most often followed the user's last one.
-    pub transitions: Retrieval,
-}
+/// What needs no language model, by [name](POPULARITY): what any model has to beat.
+pub(crate) type Baselines = BTreeMap<String, Retrieval>;
+
+/// The most frequent items, for everybody.
+pub(crate) const POPULARITY: &str = "popularity";
+/// The items that most often followed the user's last one.
+pub(crate) const TRANSITIONS: &str = "transitions";
+/// The documents that share words with the query.
+pub(crate) const BM25: &str = "bm25";
 
 /// What was measured of one model. `None` means: not measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -149,13 +150,17 @@ pub(crate) struct Run {
     pub history: Vec<Point>,
 }
 
-/// Retrieval quality over the full catalogue, by cut-off (`1`, `5`, `10`, `20`).
+/// Retrieval quality over the full catalogue, by cut-off (`1`, `5`, `10`, `20`). Where documents are found, the users are queries,
+/// of which a right document counts if it is any of several.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Retrieval {
     /// Share of users whose next item is among the first k.
     pub recall: BTreeMap<u32, f64>,
     /// Normalised discounted cumulative gain at k.
     pub ndcg: BTreeMap<u32, f64>,
+    /// Mean reciprocal rank at k.
+    #[serde(default)]
+    pub mrr: BTreeMap<u32, f64>,
     /// Users evaluated.
     pub users: u64,
     /// Bootstrap 95% intervals over users.
@@ -172,6 +177,9 @@ pub(crate) struct RetrievalIntervals {
     /// Of the NDCG.
     #[serde(default)]
     pub ndcg: BTreeMap<u32, Interval>,
+    /// Of the MRR.
+    #[serde(default)]
+    pub mrr: BTreeMap<u32, Interval>,
 }
 
 /// Lower and upper end of a 95% interval.

@@ -5,8 +5,8 @@ mod sequences;
 use std::collections::BTreeMap;
 
 use super::{
-    Baselines, Drift, DriftMetric, Evaluation, Machine, MaxDrift, Point, Report, Retrieval, RetrievalIntervals, Run,
-    SuiteScore, Text,
+    Baselines, Drift, DriftMetric, Evaluation, Machine, MaxDrift, POPULARITY, Point, Report, Retrieval,
+    RetrievalIntervals, Run, SuiteScore, TRANSITIONS, Text,
 };
 
 pub(crate) use sequences::{sequence, study};
@@ -38,7 +38,10 @@ pub(crate) fn report() -> Report {
         data: "sha256:6b1f0f7a3d5c".to_owned(),
         model: "sha256:99e02ab4c871".to_owned(),
         config: "sha256:0c4d1e9fb2a6".to_owned(),
-        baselines: Some(Baselines { popularity: retrieval(0.0121), transitions: retrieval(0.0312) }),
+        baselines: Some(Baselines::from([
+            (POPULARITY.to_owned(), retrieval(0.0121)),
+            (TRANSITIONS.to_owned(), retrieval(0.0312)),
+        ])),
         untouched: Some(Evaluation { retrieval: Some(retrieval(0.0002)), text: Some(text(1.0)) }),
         runs: vec![
             run("plain", &[], Some(0.12), Some(0.0521)),
@@ -76,8 +79,8 @@ fn retrieval(recall_at_10: f64) -> Retrieval {
     let at = |of: f64| [(1, 0.2), (5, 0.66), (10, 1.0), (20, 1.45)].map(|(k, share)| (k, of * share));
     let recall = BTreeMap::from(at(recall_at_10));
     let around = |(k, value): (&u32, &f64)| (*k, [value * 0.93, value * 1.07]);
-    let ci = RetrievalIntervals { recall: recall.iter().map(around).collect(), ndcg: BTreeMap::new() };
-    Retrieval { recall, ndcg: BTreeMap::from(at(recall_at_10 * 0.53)), users: 22_363, ci }
+    let ci = RetrievalIntervals { recall: recall.iter().map(around).collect(), ..RetrievalIntervals::default() };
+    Retrieval { recall, ndcg: BTreeMap::from(at(recall_at_10 * 0.53)), mrr: BTreeMap::new(), users: 22_363, ci }
 }
 
 fn text(retention: f64) -> Text {

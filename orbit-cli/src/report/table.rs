@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     Evaluation, Interval, Report, Retrieval, Run, SuiteScore, Text,
-    labels::{POPULARITY, TRANSITIONS, UNTOUCHED},
+    labels::{self, UNTOUCHED},
     quantity::{self, NONE},
 };
 
@@ -47,10 +47,8 @@ pub(super) fn models(report: &Report) -> Table {
         rows.push(not_trained(UNTOUCHED, text.as_ref(), retrieval.as_ref()));
     }
     rows.extend(report.runs.iter().enumerate().map(|(i, run)| trained(i, run)));
-    if let Some(baselines) = &report.baselines {
-        rows.push(not_trained(POPULARITY, None, Some(&baselines.popularity)));
-        rows.push(not_trained(TRANSITIONS, None, Some(&baselines.transitions)));
-    }
+    let baselines = report.baselines.iter().flatten();
+    rows.extend(baselines.map(|(name, retrieval)| not_trained(labels::baseline(name), None, Some(retrieval))));
     let caption = "Models: language ability against the new job".into();
     Table { caption, corner: "Model", columns: columns.map(str::to_owned).into(), rows }
 }
@@ -143,9 +141,8 @@ pub(super) fn retrieval(report: &Report) -> Option<Table> {
     let untouched = report.untouched.as_ref().and_then(|model| model.retrieval.as_ref());
     let runs = report.runs.iter().enumerate();
     let runs = runs.filter_map(|(i, run)| Some((run.heading(), Some(i), run.retrieval.as_ref()?)));
-    let baselines = report.baselines.iter().flat_map(|baselines| {
-        [(POPULARITY.to_owned(), None, &baselines.popularity), (TRANSITIONS.to_owned(), None, &baselines.transitions)]
-    });
+    let baselines = report.baselines.iter().flatten();
+    let baselines = baselines.map(|(name, retrieval)| (labels::baseline(name).to_owned(), None, retrieval));
     let first = untouched.map(|retrieval| (UNTOUCHED.to_owned(), None, retrieval));
     let all: Vec<(String, Option<usize>, &Retrieval)> = first.into_iter().chain(runs).chain(baselines).collect();
     let mut cutoffs: Vec<u32> =
@@ -153,20 +150,23 @@ pub(super) fn retrieval(report: &Report) -> Option<Table> {
     cutoffs.sort_unstable();
     cutoffs.dedup();
     let names = ["Recall", "NDCG"].iter().flat_map(|metric| cutoffs.iter().map(move |k| format!("{metric}@{k}")));
-    let columns = names.collect();
+    let mut reciprocal: Vec<u32> = all.iter().flat_map(|(_, _, r)| r.mrr.keys().copied()).collect();
+    reciprocal.sort_unstable();
+    reciprocal.dedup();
+    let columns = names.chain(reciprocal.iter().map(|k| format!("MRR@{k}"))).collect();
+    let (users, caption) = match report.finds_documents() {
+        false => ("users", "Retrieval over the full catalogue"),
+        true => ("queries", "Retrieval over all documents: recall is the share of queries with a right one, Hits@k"),
+    };
     let row = |(name, run, r): (String, Option<usize>, &Retrieval)| {
         let at = |values: &BTreeMap<u32, f64>, k: &u32| Cell::new(values.get(k).copied(), None, quantity::retrieval);
         let recall = cutoffs.iter().map(|k| at(&r.recall, k));
-        let cells = recall.chain(cutoffs.iter().map(|k| at(&r.ndcg, k))).collect();
-        Row { name, detail: format!("{} users", quantity::count(r.users)), run, cells }
+        let ndcg = cutoffs.iter().map(|k| at(&r.ndcg, k));
+        let cells = recall.chain(ndcg).chain(reciprocal.iter().map(|k| at(&r.mrr, k))).collect();
+        Row { name, detail: format!("{} {users}", quantity::count(r.users)), run, cells }
     };
     let rows: Vec<Row> = all.into_iter().map(row).collect();
-    (!rows.is_empty()).then_some(Table {
-        caption: "Retrieval over the full catalogue".into(),
-        corner: "Model",
-        columns,
-        rows,
-    })
+    (!rows.is_empty()).then_some(Table { caption: caption.into(), corner: "Model", columns, rows })
 }
 
 impl Cell {

@@ -8,7 +8,6 @@ mod bm25;
 mod boolq;
 mod cranfield;
 mod jsonl;
-mod scores;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,7 +15,6 @@ use sha2::{Digest, Sha256};
 use crate::corpus::{hex, update};
 
 pub use bm25::Bm25;
-pub use scores::{DocumentIntervals, DocumentScores};
 
 /// Something that can be found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +40,7 @@ pub struct Query {
 ///
 /// ```
 /// use orbit_data::DocumentCorpus;
-/// use orbit_data::document::{Bm25, Document, DocumentScores, Query};
+/// use orbit_data::document::{Bm25, Document, Query};
 /// use orbit_data::retrieval::Ranks;
 ///
 /// let texts = ["Wings in a slipstream.", "Heat flow in a slab.", "Flow past a heated wing."];
@@ -53,7 +51,7 @@ pub struct Query {
 /// let bm25 = Bm25::fit(&corpus.documents);
 /// let mut ranks = Ranks::default();
 /// corpus.test.iter().for_each(|query| ranks.push_any(&bm25.rank(&query.text, 10), &query.relevant));
-/// assert_eq!(DocumentScores::of(&ranks, 0).hits[&1], 1.0);
+/// assert_eq!(ranks.recall(1), 1.0);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentCorpus {

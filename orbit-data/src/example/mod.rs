@@ -1,12 +1,20 @@
 //! Training examples: tokens, and where the answer starts.
 
+mod drawn;
+mod form;
+mod mixed;
 mod next_item;
+mod pairs;
 mod replay;
 mod source;
 #[cfg(test)]
 mod tests;
 
-pub use next_item::{NextItem, NextItems, Turns};
+use drawn::Drawn;
+pub use form::{ItemForm, Turns};
+pub use mixed::Mixed;
+pub use next_item::{NextItem, NextItems};
+pub use pairs::{Direction, Pairs};
 pub use replay::Replay;
 pub use source::ExampleSource;
 

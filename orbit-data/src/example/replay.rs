@@ -1,7 +1,6 @@
 //! New examples among which some old ones are mixed.
 
-use super::{Example, ExampleSource};
-use crate::permutation::{Permutation, REPLAY};
+use super::{Drawn, Example, ExampleSource};
 use crate::{Error, Result};
 
 /// Examples to learn, mixed with `share` of old ones to remember: experience replay.
@@ -35,9 +34,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Replay<N, O> {
     new: N,
-    old: O,
-    old_an_epoch: usize,
-    seed: u64,
+    old: Drawn<O>,
 }
 
 impl<N: ExampleSource, O: ExampleSource> Replay<N, O> {
@@ -63,28 +60,19 @@ impl<N: ExampleSource, O: ExampleSource> Replay<N, O> {
                 "a replay share of {share} takes {old_an_epoch} old examples an epoch"
             )));
         }
-        Ok(Self { new, old, old_an_epoch: old_an_epoch as usize, seed })
+        Ok(Self { new, old: Drawn::new(old, old_an_epoch as usize, seed) })
     }
 
     /// How many of the examples of an epoch are old.
     pub fn old_an_epoch(&self) -> usize {
-        self.old_an_epoch
-    }
-
-    /// Which old example is draw `draw` of an epoch.
-    fn drawn(&self, epoch: u64, draw: usize) -> usize {
-        let count = self.old.len() as u64;
-        // The epoch may be any number, and its product with theirs too large.
-        let draw = u128::from(epoch) * self.old_an_epoch as u128 + draw as u128;
-        let (round, place) = (draw / u128::from(count), draw % u128::from(count));
-        Permutation::new(count, [self.seed, round as u64, REPLAY]).at(place as u64) as usize
+        self.old.len()
     }
 }
 
 impl<N: ExampleSource, O: ExampleSource> ExampleSource for Replay<N, O> {
     /// New and old examples of an epoch, the new ones first.
     fn len(&self) -> usize {
-        self.new.len() + self.old_an_epoch
+        self.new.len() + self.old.len()
     }
 
     fn length(&self, index: usize) -> usize {
@@ -98,14 +86,14 @@ impl<N: ExampleSource, O: ExampleSource> ExampleSource for Replay<N, O> {
     fn length_in(&self, epoch: u64, index: usize) -> usize {
         match index.checked_sub(self.new.len()) {
             None => self.new.length_in(epoch, index),
-            Some(draw) => self.old.length(self.drawn(epoch, draw)),
+            Some(draw) => self.old.length_in(epoch, draw),
         }
     }
 
     fn get_in(&self, epoch: u64, index: usize) -> Example {
         match index.checked_sub(self.new.len()) {
             None => self.new.get_in(epoch, index),
-            Some(draw) => self.old.get(self.drawn(epoch, draw)),
+            Some(draw) => self.old.get_in(epoch, draw),
         }
     }
 }

@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::Vocabulary;
 use crate::chat::{ChatTemplate, Message};
-use crate::vocabulary::{SPECIAL_TOKENS, train_bpe};
+use crate::vocabulary::{SPECIAL_TOKENS, item_tokenizer, train_bpe};
 
 const LEVELS: [usize; 3] = [4, 4, 2];
 const ITEMS: u32 = 20;
@@ -57,16 +59,16 @@ proptest! {
         let recent = &history[history.len().saturating_sub(max_history)..];
         for chat in [ChatTemplate::chatml().unwrap(), chat(WITH_SYSTEM)] {
             let form = form(&chat, max_history);
-            let example = form.example(&history, target).unwrap();
+            let example = form.example(None, &history, target).unwrap();
             prop_assert_eq!(&example.tokens, &rendered(&chat, recent, target));
-            prop_assert_eq!(example.prompt(), form.prompt(&history).unwrap());
+            prop_assert_eq!(example.prompt(), form.prompt(None, &history).unwrap());
         }
     }
 }
 
 #[test]
 fn the_answer_is_the_semantic_id_and_the_end_of_the_turn() {
-    let example = form(&ChatTemplate::chatml().unwrap(), 5).example(&[1, 2], 7).unwrap();
+    let example = form(&ChatTemplate::chatml().unwrap(), 5).example(None, &[1, 2], 7).unwrap();
     let mut answer = vocabulary().sid(&codes()[7]).unwrap();
     answer.push(2);
     assert_eq!(example.learned(), answer);
@@ -76,7 +78,7 @@ fn the_answer_is_the_semantic_id_and_the_end_of_the_turn() {
 #[test]
 fn what_a_template_writes_before_the_answer_is_not_learned() {
     let source = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + ('brief ' if m.role == 'assistant' else '') + m.content + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-    let example = form(&chat(source), 5).example(&[1], 7).unwrap();
+    let example = form(&chat(source), 5).example(None, &[1], 7).unwrap();
     assert_eq!(example.learned()[0], vocabulary().start());
     assert!(vocabulary().decode(example.prompt()).unwrap().ends_with("assistant\nbrief "));
 }
@@ -95,11 +97,11 @@ fn templates_that_drop_or_repeat_the_words_are_errors() {
 fn every_item_but_the_first_is_a_target_once() {
     let form = form(&ChatTemplate::chatml().unwrap(), 2);
     let histories: [&[u32]; 4] = [&[3, 4, 5, 6], &[7], &[], &[8, 9]];
-    let examples = NextItems::new(form.clone(), histories).unwrap();
+    let examples = NextItems::new(form.clone(), histories.map(|history| ("user", history))).unwrap();
     let expected = [(&[3][..], 4), (&[3, 4], 5), (&[3, 4, 5], 6), (&[8], 9)];
     assert_eq!(examples.len(), expected.len());
     for (index, (history, target)) in expected.into_iter().enumerate() {
-        assert_eq!(examples.get(index), form.example(history, target).unwrap());
+        assert_eq!(examples.get(index), form.example(None, history, target).unwrap());
         assert_eq!(examples.length(index), examples.get(index).tokens.len());
     }
 }
@@ -107,10 +109,10 @@ fn every_item_but_the_first_is_a_target_once() {
 #[test]
 fn items_without_a_semantic_id_are_errors() {
     let form = form(&ChatTemplate::chatml().unwrap(), 2);
-    for error in [form.prompt(&[ITEMS]).err(), form.example(&[0], ITEMS).err()] {
+    for error in [form.prompt(None, &[ITEMS]).err(), form.example(None, &[0], ITEMS).err()] {
         assert!(error.unwrap().to_string().contains("item 20 has no semantic ID"));
     }
-    assert!(NextItems::new(form, [&[0, ITEMS][..]]).is_err());
+    assert!(NextItems::new(form, [("user", &[0, ITEMS][..])]).is_err());
     assert!(NextItem::new(&ChatTemplate::chatml().unwrap(), &vocabulary(), &codes(), 0).is_err());
 }
 
@@ -121,4 +123,48 @@ fn windows_learn_every_token_but_the_first_once() {
     assert_eq!(learned, (1..21).collect::<Vec<_>>());
     assert!((0..windows.len()).all(|i| windows.get(i).tokens.len() == windows.length(i)));
     assert!(Windows::new(vec![], 5).is_empty() && Windows::new(vec![1], 0).is_empty());
+}
+
+#[test]
+fn prompts_begin_with_the_user_where_there_are_tokens_for_users() {
+    let tokenizer = item_tokenizer(5).unwrap();
+    let rows = tokenizer.get_vocab_size(true) as u32;
+    let vocabulary = Vocabulary::new(tokenizer, rows, &LEVELS).unwrap();
+    let form = NextItem::new(&ChatTemplate::plain("</s>").unwrap(), &vocabulary, &codes(), 3).unwrap();
+    let name = |user: &str| vocabulary.name(form.prompt(Some(user), &[1]).unwrap()[0]).unwrap();
+    let names: BTreeSet<String> = (0..40).map(|user| name(&format!("u{user}"))).collect();
+    assert!(names.len() == 5 && names.iter().all(|name| name.starts_with("<user_")), "{names:?}");
+    assert_eq!(name("u1"), name("u1"));
+    let without = form.prompt(None, &[1]).unwrap();
+    assert_eq!(without, vocabulary.sid(&codes()[1]).unwrap(), "nobody, and no words around");
+    let examples = NextItems::new(form.clone(), [("u1", &[1, 2][..])]).unwrap();
+    assert_eq!(examples.get(0), form.example(Some("u1"), &[1], 2).unwrap());
+    assert_eq!(examples.get(0).tokens.len(), examples.length(0));
+    assert_eq!(vocabulary.name(*examples.get(0).tokens.last().unwrap()).unwrap(), "</s>");
+}
+
+#[test]
+fn texts_are_asked_for_items_and_items_for_texts() {
+    let vocabulary = vocabulary();
+    let form = ItemForm::new(&ChatTemplate::chatml().unwrap(), &vocabulary, &codes()).unwrap();
+    let pairs = |direction, longest| {
+        Pairs::new(form.clone(), &vocabulary, direction, [("Be brief.", 3), ("user", 4)], longest).unwrap()
+    };
+    let shown = |example: Example| {
+        let text = |tokens: &[u32]| vocabulary.decode(tokens).unwrap();
+        (text(example.prompt()), text(example.learned()))
+    };
+    let sid = vocabulary.decode(&vocabulary.sid(&codes()[3]).unwrap()).unwrap();
+    let asked = |words: &str| format!("<|im_start|>user\n{words}<|im_end|>\n<|im_start|>assistant\n");
+    let to_id = pairs(Direction::TextToId, 99);
+    assert_eq!(shown(to_id.get(0)), (asked("Be brief."), format!("{sid}<|im_end|>")));
+    assert_eq!(to_id.get(0).prompt(), form.text_prompt(&vocabulary, "Be brief.", 99).unwrap());
+    assert_eq!(shown(pairs(Direction::IdToText, 99).get(0)), (asked(&sid), "Be brief.<|im_end|>".to_owned()));
+    let cut = pairs(Direction::TextToId, 1);
+    assert!(cut.get(0).tokens.len() < to_id.get(0).tokens.len());
+    for index in 0..2 {
+        assert_eq!(to_id.get(index).tokens.len(), to_id.length(index));
+    }
+    assert!(form.text_prompt(&vocabulary, "user", 0).is_err() && form.text_prompt(&vocabulary, "", 9).is_err());
+    assert!(Pairs::new(form, &vocabulary, Direction::TextToId, [("user", ITEMS)], 9).is_err());
 }

@@ -85,6 +85,24 @@ impl SemanticIds {
         Self::without_codebooks(codes_per_level, prefixes, Collisions::ExtraLevel)
     }
 
+    /// An ID of one code for each item, without meaning: the atomic identifiers of DSI (arXiv 2202.06991).
+    ///
+    /// ```
+    /// let ids = orbit_data::SemanticIds::atomic(3)?;
+    /// assert_eq!((ids.codes_per_level(), ids.codes(2)), (&[3][..], &[2][..]));
+    /// # Ok::<(), orbit_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] without any items, or for more than 65,536.
+    pub fn atomic(items: usize) -> Result<Self> {
+        let code =
+            |item| u16::try_from(item).map_err(|_| Error::Invalid(format!("{items} items are too many for one code")));
+        let codes = (0..items).map(|item| Ok(vec![code(item)?])).collect::<Result<_>>()?;
+        Self::without_codebooks(vec![items], codes, Collisions::None)
+    }
+
     /// Completes codes that did not come from centroids.
     fn without_codebooks(codes_per_level: Vec<usize>, prefixes: Vec<Vec<u16>>, collisions: Collisions) -> Result<Self> {
         if collisions == Collisions::Sinkhorn {

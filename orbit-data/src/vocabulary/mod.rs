@@ -1,6 +1,7 @@
 //! Semantic-ID tokens behind a tokenizer's own.
 
 mod bpe;
+mod items;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 use tokenizers::{AddedToken, Tokenizer};
 
 pub use bpe::{SPECIAL_TOKENS, train_bpe};
+pub use items::{UserTokens, item_tokenizer};
 
 use crate::{Error, Result};
 
@@ -75,6 +77,11 @@ impl Vocabulary {
     /// The levels of a semantic ID.
     pub fn levels(&self) -> usize {
         self.levels.len() - 1
+    }
+
+    /// The tokens that users share; none where the tokenizer has no such.
+    pub fn users(&self) -> Option<UserTokens> {
+        UserTokens::of_tokenizer(&self.tokenizer)
     }
 
     /// The id of `<start_of_sid>`.

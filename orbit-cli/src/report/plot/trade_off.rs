@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        Interval, Report, Retrieval, Run,
-        labels::{POPULARITY, TRANSITIONS, UNTOUCHED},
+        Interval, Report, Retrieval, Run, TRANSITIONS,
+        labels::{self, UNTOUCHED},
         quantity::{self, Unit},
         svg::{Axis, Chart, Key},
     },
@@ -78,10 +78,10 @@ fn outcome(series: usize, run: &Run) -> Option<Outcome> {
 }
 
 /// The baselines as class of the line, name and Recall@10.
-fn references(report: &Report) -> Vec<(&'static str, &'static str, f64)> {
-    let Some(baselines) = &report.baselines else { return Vec::new() };
-    let named = |class, name, retrieval: &Retrieval| retrieval.recall_at_10().map(|recall| (class, name, recall));
-    let popularity = named("reference popularity", POPULARITY, &baselines.popularity);
-    let transitions = named("reference transitions", TRANSITIONS, &baselines.transitions);
-    popularity.into_iter().chain(transitions).collect()
+fn references(report: &Report) -> Vec<(&'static str, String, f64)> {
+    let class = |name: &str| if name == TRANSITIONS { "reference transitions" } else { "reference popularity" };
+    let line = |(name, retrieval): (&'_ String, &Retrieval)| {
+        Some((class(name), labels::baseline(name).to_owned(), retrieval.recall_at_10()?))
+    };
+    report.baselines.iter().flatten().filter_map(line).collect()
 }

@@ -1,0 +1,137 @@
+//! The new job: what is to be named by its semantic ID, how a model is taught to, and what it is asked.
+
+mod documents;
+mod items;
+mod valid;
+
+use anyhow::{Result, anyhow};
+use orbit_core::Model;
+use orbit_data::chat::ChatTemplate;
+use orbit_data::example::{ExampleSource, Mixed};
+use orbit_data::semantic_id::Verdict;
+use orbit_data::{Corpus, ItemEmbeddings, Loader, SemanticIds, Vocabulary};
+
+use crate::catalogue::Catalogue;
+use crate::config::{Retrieval, RunFile, Source};
+use crate::pipeline::{Base, read_corpus, semantic_ids};
+use crate::report::Baselines;
+
+pub(crate) use items::{User, counts, users};
+pub(crate) use valid::ValidIds;
+
+/// The largest cut-off that is reported.
+pub(crate) const CUTOFF: usize = 20;
+/// Of the choice of users or queries: the same for every run, so that runs can be compared.
+const SEED: u64 = 0;
+
+/// Kinds of examples, and how often those of each come in an epoch.
+type Kinds = Vec<(Box<dyn ExampleSource>, f64)>;
+
+/// A prompt of an evaluation.
+pub(crate) struct Asked {
+    /// In tokens.
+    pub(crate) prompt: Vec<u32>,
+    /// What may be answered.
+    pub(crate) right: Vec<u32>,
+    /// What the user has met.
+    pub(crate) seen: Vec<u32>,
+}
+
+/// What a job is about: items and their users, or documents and queries.
+trait Subject {
+    /// A digest of the data.
+    fn digest(&self) -> String;
+
+    /// What is learned.
+    fn kinds(&self, run: &RunFile) -> Result<Kinds>;
+
+    /// At most `count` prompts that the model has not learned from.
+    fn asked(&self, count: usize) -> Result<Vec<Asked>>;
+
+    /// What needs no model, on the same prompts.
+    fn baselines(&self, how: &Retrieval) -> Baselines;
+
+    /// What a directory of the trained model says of its items.
+    fn catalogue(&self) -> Catalogue;
+}
+
+/// The job of a run.
+pub(crate) struct Job {
+    pub(crate) ids: SemanticIds,
+    pub(crate) vocabulary: Vocabulary,
+    subject: Box<dyn Subject>,
+}
+
+impl Job {
+    pub(crate) fn new(run: &RunFile, base: &Base) -> Result<Self> {
+        let (corpus, embeddings) = read_corpus(run)?;
+        let ids = trainable_ids(run, &corpus, embeddings)?;
+        let rows = u32::try_from(base.model.base_vocabulary())?;
+        let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
+        let subject = subject(run, corpus, (&base.chat, &vocabulary, &ids))?;
+        Ok(Self { ids, vocabulary, subject })
+    }
+
+    /// What is learned, in seeded order.
+    pub(crate) fn loader(&self, run: &RunFile) -> Result<Loader<Mixed>> {
+        let examples = Mixed::new(self.subject.kinds(run)?, run.seed)?;
+        Ok(Loader::new(examples, run.train.batch, run.train.micro_batch(), run.seed)?)
+    }
+
+    /// The sequences that an answer may be.
+    pub(crate) fn valid_ids(&self) -> Result<ValidIds> {
+        ValidIds::new(&self.ids, &self.vocabulary)
+    }
+
+    /// A digest of the data.
+    pub(crate) fn digest(&self) -> String {
+        self.subject.digest()
+    }
+
+    /// At most `count` prompts that the model has not learned from.
+    pub(crate) fn asked(&self, count: usize) -> Result<Vec<Asked>> {
+        self.subject.asked(count)
+    }
+
+    /// What needs no model, on the same prompts.
+    pub(crate) fn baselines(&self, how: &Retrieval) -> Baselines {
+        self.subject.baselines(how)
+    }
+
+    /// What a directory of the trained model says of its items.
+    pub(crate) fn catalogue(&self) -> Catalogue {
+        self.subject.catalogue()
+    }
+}
+
+fn subject(
+    run: &RunFile,
+    corpus: Corpus,
+    (chat, vocabulary, ids): (&ChatTemplate, &Vocabulary, &SemanticIds),
+) -> Result<Box<dyn Subject>> {
+    let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
+    Ok(match run.corpus.source()? {
+        Source::Documents(documents) => {
+            let (corpus, _) = documents.read(run.corpus.on_bad_row)?;
+            Box::new(documents::Documents::new(corpus, run.examples.text_tokens, (chat, vocabulary, &codes))?)
+        }
+        _ => Box::new(items::Items::new(corpus, run.examples.max_history, (chat, vocabulary, &codes))?),
+    })
+}
+
+/// The IDs that a model is to write: of no two items the same, and not of codebooks that have collapsed.
+fn trainable_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
+    let ids = semantic_ids(run, corpus, embeddings)?;
+    ids.check_unique()?;
+    match ids.health().verdict() {
+        Verdict::Sound => {}
+        Verdict::Warning(advice) => advice.iter().for_each(|advice| tracing::warn!("semantic IDs: {advice}")),
+        Verdict::Collapsed(advice) => tracing::error!("semantic IDs have collapsed: {}", advice.join("; ")),
+    }
+    Ok(ids)
+}
+
+/// Whether there is anything to ask.
+fn some<T>(asked: Vec<T>, what: &str) -> Result<Vec<T>> {
+    if asked.is_empty() { Err(anyhow!("there is nothing to measure: {what}")) } else { Ok(asked) }
+}
