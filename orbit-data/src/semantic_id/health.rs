@@ -34,8 +34,8 @@ pub struct Health {
     /// are those that were left.
     #[serde(default)]
     pub moved: usize,
-    /// Root mean square distance of the embeddings, as the first level saw them, from their mean; absent where IDs did not
-    /// come from embeddings.
+    /// Root mean square distance of the embeddings, as the first level or a network's encoder saw them, from their mean;
+    /// absent where IDs did not come from embeddings.
     #[serde(default)]
     pub spread: Option<f64>,
 }
