@@ -96,6 +96,14 @@ semantic_ids.codes: 6
 semantic_ids.iterations: 1
 semantic_ids.seed: 5
 semantic_ids.normalize_residuals: false where semantic_ids.levels: 3 and semantic_ids.codes: 5
+semantic_ids.rq_vae.hidden: [5] where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.latent: 4 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.epochs: 4 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.batch: 7 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.learning_rate: 1e-2 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.commitment: 0.5 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.kmeans_start: false where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.reset_dead_codes: false where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3 and semantic_ids.rq_vae.kmeans_start: false
 examples.max_history: 2
 train.steps: 3
 train.batch: 6

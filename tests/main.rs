@@ -19,6 +19,7 @@ mod plugins;
 mod program;
 mod reference;
 mod resume;
+mod rq_vae;
 mod sasrec;
 mod scoring;
 mod sequence;

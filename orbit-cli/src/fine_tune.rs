@@ -63,7 +63,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
         );
     }
     vectors::check(&run.hooks, &base.model, &device)?;
-    let job = Job::new(run, &base)?;
+    let job = Job::new(run, &base, quiet)?;
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?;
     let before = untouched(run, dir, &base, suites.as_deref(), quiet)?;
 

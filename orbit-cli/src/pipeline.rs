@@ -13,7 +13,8 @@ use orbit_models::generate::Constraint;
 use orbit_models::{LanguageModel, gguf};
 use tokenizers::Tokenizer;
 
-use crate::config::{Corpus as CorpusSection, RunFile, Source};
+use crate::config::{Corpus as CorpusSection, RunFile, SemanticIds as IdSection, Source};
+use crate::progress::Progress;
 
 /// A model as it was published, with what it speaks.
 pub(crate) struct Base {
@@ -74,9 +75,9 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(run: &RunFile, base: &Base) -> Result<Self> {
+    pub(crate) fn new(run: &RunFile, base: &Base, quiet: bool) -> Result<Self> {
         let (corpus, embeddings) = read_corpus(run)?;
-        let ids = trainable_ids(run, &corpus, embeddings)?;
+        let ids = trainable_ids(run, &corpus, embeddings, quiet)?;
         let rows = u32::try_from(base.model.base_vocabulary())?;
         let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
         let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
@@ -121,14 +122,22 @@ pub(crate) fn corpus_of(section: &CorpusSection) -> Result<(Corpus, Option<ItemE
 }
 
 /// The IDs of a run: read from its file, or made from its embeddings.
-pub(crate) fn semantic_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
+pub(crate) fn semantic_ids(
+    run: &RunFile,
+    corpus: &Corpus,
+    embeddings: Option<ItemEmbeddings>,
+    quiet: bool,
+) -> Result<SemanticIds> {
     let section = &run.semantic_ids;
     let ids = match (&section.file, &section.field) {
         (Some(file), Some(field)) => SemanticIds::read_published(file, field, corpus, section.collisions)?,
         (Some(file), None) => SemanticIds::load(file)?,
         (None, _) => {
             let embeddings = embeddings.context("corpus.embeddings is missing: semantic IDs are made from it")?;
-            section.recipe().assign(&embeddings)?
+            match section.recipe() {
+                Some(recipe) => recipe.assign(&embeddings)?,
+                None => learned_ids(section, &embeddings, quiet)?,
+            }
         }
     };
     if ids.len() != corpus.items.len() {
@@ -137,9 +146,28 @@ pub(crate) fn semantic_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<It
     Ok(ids)
 }
 
+/// IDs by an RQ-VAE. It is small, and trained on the CPU wherever the run computes, so that its IDs do not depend on that.
+fn learned_ids(section: &IdSection, embeddings: &ItemEmbeddings, quiet: bool) -> Result<SemanticIds> {
+    let settings = section.rq_vae.clone().unwrap_or_default();
+    let device = orbit_core::device("flex")?;
+    let mut progress = Progress::new("rq_vae", 0, settings.epochs as u64, quiet);
+    let mut done = 0;
+    let trained = settings.train(embeddings, section.shape(), section.seed, &device, |epoch| {
+        done += 1;
+        progress.set(done, &[("reconstruction", epoch.reconstruction), ("quantisation", epoch.quantisation)]);
+    })?;
+    progress.finish();
+    Ok(SemanticIds::from_quantiser(trained.quantiser, embeddings, section.collisions)?)
+}
+
 /// The IDs that a model is to write: of no two items the same, and not of codebooks that have collapsed.
-fn trainable_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
-    let ids = semantic_ids(run, corpus, embeddings)?;
+fn trainable_ids(
+    run: &RunFile,
+    corpus: &Corpus,
+    embeddings: Option<ItemEmbeddings>,
+    quiet: bool,
+) -> Result<SemanticIds> {
+    let ids = semantic_ids(run, corpus, embeddings, quiet)?;
     ids.check_unique()?;
     match ids.health().verdict() {
         Verdict::Sound => {}

@@ -27,7 +27,7 @@ fn make(run: &Path, out: &Path, global: &Global) -> Result<()> {
     let data = DataDir::new(global.data.clone(), run);
     let run = paths::resolve_data(RunFile::read(run)?, &data)?;
     let (corpus, embeddings) = pipeline::read_corpus(&run)?;
-    let ids = pipeline::semantic_ids(&run, &corpus, embeddings)?;
+    let ids = pipeline::semantic_ids(&run, &corpus, embeddings, global.quiet)?;
     ids.save(out)?;
     print(&describe(&ids)?)?;
     print(&format!("saved to {}\n", out.display()))?;
@@ -96,7 +96,7 @@ mod tests {
     fn health_is_shown_level_by_level() {
         let run = RunFile::parse(GENERATED).unwrap();
         let (corpus, embeddings) = pipeline::read_corpus(&run).unwrap();
-        let ids = pipeline::semantic_ids(&run, &corpus, embeddings).unwrap();
+        let ids = pipeline::semantic_ids(&run, &corpus, embeddings, true).unwrap();
         expect![[r#"
             level   codes    used   usage   entropy   perplexity
                 0       8       8  100.0%      1.96          7.1

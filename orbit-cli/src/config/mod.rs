@@ -144,6 +144,7 @@ impl RunFile {
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut run: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
         run.train.micro_batch.get_or_insert(run.train.batch);
+        run.semantic_ids.fill();
         run.check()?;
         Ok(run)
     }

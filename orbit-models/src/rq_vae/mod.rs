@@ -54,8 +54,8 @@ const WEIGHT_DECAY: f32 = 0.01;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RqVae {
-    /// Units of the encoder's layers before the latent, each with a ReLU; the decoder has them the other way round. Default:
-    /// [512, 256, 128], as in TIGER.
+    /// Units of the encoder's layers before the latent, each with a ReLU; the decoder has them the other way round. Default: 512,
+    /// 256 and 128, as in TIGER.
     pub hidden: Vec<usize>,
     /// Numbers of a latent, and of a code. Default: 32, as in TIGER.
     pub latent: usize,
