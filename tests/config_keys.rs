@@ -100,7 +100,7 @@ corpus.documents.jsonl.documents: "other-documents.jsonl" where corpus.sequences
 corpus.documents.jsonl.queries: "other-queries.jsonl" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
 corpus.documents.boolq.train: "other-boolq.jsonl" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.boolq.train: "boolq.train.jsonl" and corpus.documents.boolq.test: "boolq.test.jsonl"
 corpus.documents.boolq.test: "other-boolq.jsonl" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.boolq.train: "boolq.train.jsonl" and corpus.documents.boolq.test: "boolq.test.jsonl"
-corpus.documents.cranfield: "nowhere" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic"
+corpus.documents.cranfield: "other-cranfield" where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.cranfield: "cranfield"
 corpus.embeddings: "other-embeddings.npy"
 corpus.on_bad_row: "skip" where corpus.sequences: "bad-sequences.txt"
 semantic_ids.file: "ids.json"
@@ -113,6 +113,14 @@ semantic_ids.codes: 6
 semantic_ids.iterations: 1
 semantic_ids.seed: 5
 semantic_ids.normalize_residuals: false where semantic_ids.levels: 3 and semantic_ids.codes: 5
+semantic_ids.rq_vae.hidden: [5] where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.latent: 4 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.epochs: 4 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.batch: 7 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.learning_rate: 1e-2 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.commitment: 0.5 where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.kmeans_start: false where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3
+semantic_ids.rq_vae.reset_dead_codes: false where semantic_ids.method: "rq_vae" and semantic_ids.rq_vae.hidden: [6] and semantic_ids.rq_vae.epochs: 3 and semantic_ids.rq_vae.kmeans_start: false
 examples.max_history: 2
 examples.title_to_id: 0.5
 examples.id_to_title: 0.5
@@ -461,8 +469,19 @@ fn write_files(dir: &Path) {
     for (name, text) in files {
         fs::write(dir.join(name), text).unwrap();
     }
+    write_cranfield(&dir.join("cranfield"), "dog");
+    write_cranfield(&dir.join("other-cranfield"), "house");
     fs::write(dir.join("embeddings.npy"), embeddings(7)).unwrap();
     fs::write(dir.join("other-embeddings.npy"), embeddings(11)).unwrap();
+}
+
+/// A collection in the form of Cranfield's, of nine abstracts that a query each asks for.
+fn write_cranfield(folder: &Path, word: &str) {
+    fs::create_dir(folder).unwrap();
+    let records = |text: &str| (1..10).map(|at| format!(".I {at}\n.W\n{text} {at}\n")).collect::<String>();
+    fs::write(folder.join("cran.all.1400"), records(&format!("the {word} by the river"))).unwrap();
+    fs::write(folder.join("cran.qry"), records(&format!("which {word}"))).unwrap();
+    fs::write(folder.join("cranqrel"), (1..10).map(|at| format!("{at} {at} 3\n")).collect::<String>()).unwrap();
 }
 
 fn colours(count: usize) -> String {

@@ -20,6 +20,7 @@ mod program;
 mod reference;
 mod resume;
 mod retrieval;
+mod rq_vae;
 mod sasrec;
 mod scoring;
 mod sequence;

@@ -1,12 +1,13 @@
 //! One fine-tuning, from a run file to a report: what `train`, `resume` and `quickstart` share.
 //!
 //! ```text
-//! DIR/run.toml         the run with every default spelled out and every path absolute
-//!     untouched.json   the model's language before training, item by item
-//!     plugins.json     the plugins that the run began with, by digest; when it has any
-//!     metrics.jsonl    a line a step
-//!     checkpoints/     what `orbit resume` goes on from
-//!     model/           the result, as a Hugging Face directory
+//! DIR/run.toml           the run with every default spelled out and every path absolute
+//!     semantic_ids.json  what items or documents are called
+//!     untouched.json     the model's language before training, item by item
+//!     plugins.json       the plugins that the run began with, by digest; when it has any
+//!     metrics.jsonl      a line a step
+//!     checkpoints/       what `orbit resume` goes on from
+//!     model/             the result, as a Hugging Face directory
 //!     report.json, report.html
 //! ```
 
@@ -22,7 +23,7 @@ use orbit_models::{Extension, LanguageModel};
 use orbit_regularizers::{HookEntry, Metric as DriftMetric, Use};
 use sha2::{Digest, Sha256};
 
-use crate::config::RunFile;
+use crate::config::{RunFile, SemanticIds};
 use crate::job::Job;
 use crate::language::{self, SuiteResult};
 use crate::pipeline::{Base, IDS_FILE};
@@ -37,7 +38,8 @@ const UNTOUCHED: &str = "untouched.json";
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
 pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> {
-    let made = ["checkpoints", "model", "metrics.jsonl", UNTOUCHED, "plugins.json", "report.json", "report.html"];
+    let (before, after) = ([IDS_FILE, UNTOUCHED, "plugins.json"], ["report.json", "report.html"]);
+    let made = [&before[..], &["checkpoints", "model", "metrics.jsonl"], &after].concat();
     run_dir::claim(dir, overwrite, &made)?;
     let path = dir.join(RUN_FILE);
     plugins::note(&run.hooks, dir)?;
@@ -63,7 +65,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
         );
     }
     vectors::check(&run.hooks, &base.model, &device)?;
-    let job = Job::new(run, &base)?;
+    let job = job(run, dir, &base, quiet)?;
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?;
     let before = untouched(run, dir, &base, suites.as_deref(), quiet)?;
 
@@ -128,6 +130,22 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     };
     report.save(dir)?;
     Ok(Some(report))
+}
+
+/// The job of a run, whose semantic IDs are made once a run directory.
+fn job(run: &RunFile, dir: &Path, base: &Base, quiet: bool) -> Result<Job> {
+    let path = dir.join(IDS_FILE);
+    let mut known = run.clone();
+    if path.exists() {
+        known.semantic_ids = SemanticIds { file: Some(path.clone()), ..SemanticIds::default() };
+    }
+    let job = Job::new(&known, base, quiet)?;
+    if !path.exists() {
+        let partial = path.with_extension("partial");
+        job.ids.save(&partial)?;
+        fs::rename(&partial, &path).with_context(|| path.display().to_string())?;
+    }
+    Ok(job)
 }
 
 fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<Mixed>>> {

@@ -20,6 +20,7 @@ mod report;
 mod retrieval;
 mod run_dir;
 mod sasrec;
+mod semantic_ids;
 mod sequence;
 mod study;
 mod switch;

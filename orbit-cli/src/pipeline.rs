@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use burn::tensor::Device;
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
@@ -113,24 +113,4 @@ pub(crate) fn corpus_of(section: &CorpusSection) -> Result<(Corpus, Option<ItemE
 fn as_items(documents: Vec<Document>) -> Corpus {
     let item = |Document { id, text }| Item { id, title: text, ..Item::default() };
     Corpus { items: documents.into_iter().map(item).collect(), users: Vec::new() }
-}
-
-/// The IDs of a run: read from its file, or made from its embeddings.
-pub(crate) fn semantic_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
-    let section = &run.semantic_ids;
-    let ids = match (&section.file, &section.field) {
-        (Some(file), Some(field)) => SemanticIds::read_published(file, field, corpus, section.collisions)?,
-        (Some(file), None) => SemanticIds::load(file)?,
-        (None, _) => match section.recipe() {
-            None => SemanticIds::atomic(corpus.items.len())?,
-            Some(recipe) => {
-                let missing = "corpus.embeddings is missing: semantic IDs are made from it";
-                recipe.assign(&embeddings.context(missing)?)?
-            }
-        },
-    };
-    if ids.len() != corpus.items.len() {
-        return Err(anyhow!("there are semantic IDs of {} items, but {} items", ids.len(), corpus.items.len()));
-    }
-    Ok(ids)
 }

@@ -89,6 +89,9 @@ pub enum Error {
     /// An instruction vector that cannot be used.
     #[error("{0}")]
     Vector(String),
+    /// An RQ-VAE that cannot be trained.
+    #[error("{0}")]
+    RqVae(String),
     /// A step of fetching a model that failed.
     #[error("{step}: {reason}")]
     Pull {
@@ -169,6 +172,10 @@ impl Error {
 
     pub(crate) fn vector(reason: impl Into<String>) -> Self {
         Self::Vector(reason.into())
+    }
+
+    pub(crate) fn rq_vae(reason: impl Into<String>) -> Self {
+        Self::RqVae(reason.into())
     }
 
     /// An [`Error::Pull`] in `step`.

@@ -1,12 +1,13 @@
 //! Language models on burn: a decoder, an encoder-decoder, their files, and decoding.
 //!
-//! [`Decoder`] is a Llama or a BLOOM, [`EncoderDecoder`] a T5; [`bert`] is an encoder for embeddings, [`sasrec`] a recommender to compare with. All are loaded from and saved to a Hugging Face directory. [`weights`], [`config`], [`gguf`] and [`pull`](mod@pull) deal with files and know nothing of tensors.
+//! [`Decoder`] is a Llama or a BLOOM, [`EncoderDecoder`] a T5; [`bert`] is an encoder for embeddings, [`sasrec`] a recommender to compare with, [`rq_vae`] what learns semantic IDs. All are loaded from and saved to a Hugging Face directory. [`weights`], [`config`], [`gguf`] and [`pull`](mod@pull) deal with files and know nothing of tensors.
 
 mod atomic;
 pub mod bert;
 mod cache;
 pub mod config;
 mod decoder;
+mod dense;
 mod error;
 mod files;
 pub mod generate;
@@ -17,6 +18,7 @@ mod layer_norm;
 mod linear;
 pub mod lora;
 pub mod pull;
+pub mod rq_vae;
 pub mod sasrec;
 pub mod switch;
 pub mod t5;

@@ -3,18 +3,19 @@
 
 use std::path::Path;
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use orbit_core::kernel::cross_entropy;
 use orbit_core::{Input, Model, check_tokens, pick};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::weights::{Array, Dtype, Weights};
+use crate::dense::Dense;
+use crate::weights::{Dtype, Weights};
 use crate::{Error, Result};
 
 /// Units between the features and the tasks, as in the paper.
@@ -50,12 +51,6 @@ pub struct Switch {
     first: Dense,
     /// `[tasks, 200]` and `[tasks]`.
     second: Dense,
-}
-
-#[derive(Module, Debug)]
-struct Dense {
-    weight: Param<Tensor<2>>,
-    bias: Param<Tensor<1>>,
 }
 
 /// Where a prompt goes.
@@ -171,37 +166,6 @@ impl Switch {
 
     fn scores(&self, features: Tensor<2>) -> Tensor<2> {
         self.second.forward(activation::relu(self.first.forward(features)))
-    }
-}
-
-impl Dense {
-    /// Fresh weights as PyTorch's `nn.Linear` has them: uniform within ±1/√in.
-    fn new(rng: &mut ChaCha8Rng, out: usize, input: usize, device: &Device) -> Self {
-        let bound = (input as f32).sqrt().recip();
-        let mut draw = |count: usize| (0..count).map(|_| rng.random_range(-bound..bound)).collect::<Vec<f32>>();
-        let weight = Array { data: draw(out * input), shape: vec![out, input] };
-        Self::of(weight, Array { data: draw(out), shape: vec![out] }, device)
-    }
-
-    fn of(weight: Array, bias: Array, device: &Device) -> Self {
-        let shape = [weight.shape[0], weight.shape[1]];
-        Self {
-            weight: Param::from_tensor(Tensor::from_data(TensorData::new(weight.data, shape), device)),
-            bias: Param::from_tensor(Tensor::from_data(TensorData::new(bias.data, [shape[0]]), device)),
-        }
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
-    }
-
-    fn arrays(&self, name: &str) -> [(String, Array); 2] {
-        let weight = self.weight.val();
-        let shape = weight.dims().to_vec();
-        let data = weight.into_data().try_into_vec().unwrap_or_default();
-        let bias: Vec<f32> = self.bias.val().into_data().try_into_vec().unwrap_or_default();
-        let bias = Array { shape: vec![bias.len()], data: bias };
-        [(format!("{name}.weight"), Array { shape, data }), (format!("{name}.bias"), bias)]
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
         tracing::warn!("{} has learned no semantic IDs: retrieval is not measured", path.display());
     }
     if let (Some(config), Some(trained)) = (&run.evaluate.retrieval, &trained) {
-        let job = Job::new(&run, &base)?;
+        let job = Job::new(&run, &base, global.quiet)?;
         if trained.semantic_ids.as_deref() != Some(job.ids.digest()) {
             bail!("{} was trained with other semantic IDs than this run file makes", path.display());
         }

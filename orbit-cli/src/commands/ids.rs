@@ -11,7 +11,7 @@ use super::print;
 use crate::args::{Global, Ids, IdsMore};
 use crate::config::RunFile;
 use crate::paths::{self, DataDir};
-use crate::pipeline;
+use crate::{pipeline, semantic_ids};
 
 pub(crate) fn run(args: &Ids, global: &Global) -> Result<()> {
     match (&args.more, &args.run, &args.out) {
@@ -27,7 +27,7 @@ fn make(run: &Path, out: &Path, global: &Global) -> Result<()> {
     let data = DataDir::new(global.data.clone(), run);
     let run = paths::resolve_data(RunFile::read(run)?, &data)?;
     let (corpus, embeddings) = pipeline::read_corpus(&run)?;
-    let ids = pipeline::semantic_ids(&run, &corpus, embeddings)?;
+    let ids = semantic_ids::of(&run.semantic_ids, &corpus, embeddings.as_ref(), global.quiet)?;
     ids.save(out)?;
     print(&describe(&ids)?)?;
     print(&format!("saved to {}\n", out.display()))?;
@@ -96,7 +96,7 @@ mod tests {
     fn health_is_shown_level_by_level() {
         let run = RunFile::parse(GENERATED).unwrap();
         let (corpus, embeddings) = pipeline::read_corpus(&run).unwrap();
-        let ids = pipeline::semantic_ids(&run, &corpus, embeddings).unwrap();
+        let ids = semantic_ids::of(&run.semantic_ids, &corpus, embeddings.as_ref(), true).unwrap();
         expect![[r#"
             level   codes    used   usage   entropy   perplexity
                 0       8       8  100.0%      1.96          7.1

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::usage::Usage;
 
-pub(crate) use corpus::{Corpus, SemanticIds, Source};
+pub(crate) use corpus::{Corpus, IdMethod, SemanticIds, Source};
 pub(crate) use evaluate::{Evaluate, Retrieval, Text};
 pub(crate) use examples::Examples;
 pub(crate) use expected::{Expected, ExpectedValue};
@@ -134,6 +134,7 @@ impl RunFile {
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut run: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
         run.train.micro_batch.get_or_insert(run.train.batch);
+        run.semantic_ids.fill();
         run.check()?;
         Ok(run)
     }

@@ -222,6 +222,12 @@ fn values_out_of_range_are_named_by_key() {
         SMALL.replace("generated = { items = 60 }", ""),
         format!("{SMALL}items = 'x'"),
         format!("{SMALL}[semantic_ids]\ncodes = 70000"),
+        format!("{SMALL}[semantic_ids.rq_vae]\nhidden = [64, 0]"),
+        format!("{SMALL}[semantic_ids.rq_vae]\nlatent = 0"),
+        format!("{SMALL}[semantic_ids.rq_vae]\nepochs = 0"),
+        format!("{SMALL}[semantic_ids.rq_vae]\nbatch = 0"),
+        format!("{SMALL}[semantic_ids.rq_vae]\nlearning_rate = 0.0"),
+        format!("{SMALL}[semantic_ids.rq_vae]\ncommitment = -1.0"),
     ];
     expect![[r#"
         train.batch must be a multiple of train.micro_batch, got 16 and 5
@@ -240,8 +246,24 @@ fn values_out_of_range_are_named_by_key() {
         corpus.generated.items must be at least 1, got 0
         corpus is empty: give one of `sequences`, `interactions`, `generated`, `documents`
         corpus.items does not go with `generated`, which makes its own: leave it out
-        semantic_ids.codes must be at most 65536, got 70000"#]]
+        semantic_ids.codes must be at most 65536, got 70000
+        semantic_ids.rq_vae.hidden must be at least 1, got 0
+        semantic_ids.rq_vae.latent must be at least 1, got 0
+        semantic_ids.rq_vae.epochs must be at least 1, got 0
+        semantic_ids.rq_vae.batch must be at least 1, got 0
+        semantic_ids.rq_vae.learning_rate must be above 0, got 0
+        semantic_ids.rq_vae.commitment must be 0 or above, got -1"#]]
     .assert_eq(&errors.map(|text| error(&text)).join("\n"));
+}
+
+#[test]
+fn what_trains_the_ids_is_spelled_out_where_something_does() {
+    let run = RunFile::parse(&format!("{SMALL}[semantic_ids]\nmethod = 'rq_vae'\nrq_vae = {{ epochs = 7 }}")).unwrap();
+    let written = run.to_toml().unwrap();
+    assert!(written.contains("[semantic_ids.rq_vae]") && written.contains("latent = 32\nepochs = 7"), "{written}");
+    assert_eq!(RunFile::parse(&written).unwrap(), run);
+    let default = RunFile::parse(&format!("{SMALL}[semantic_ids]\nmethod = 'rq_vae'")).unwrap();
+    assert_eq!(default.semantic_ids.rq_vae, Some(Default::default()));
 }
 
 #[test]

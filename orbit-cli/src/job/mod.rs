@@ -8,13 +8,13 @@ use anyhow::{Result, anyhow};
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::{ExampleSource, Mixed};
-use orbit_data::semantic_id::Verdict;
-use orbit_data::{Corpus, ItemEmbeddings, Loader, SemanticIds, Vocabulary};
+use orbit_data::{Corpus, Loader, SemanticIds, Vocabulary};
 
 use crate::catalogue::Catalogue;
 use crate::config::{Retrieval, RunFile, Source};
-use crate::pipeline::{Base, read_corpus, semantic_ids};
+use crate::pipeline::{Base, read_corpus};
 use crate::report::Baselines;
+use crate::semantic_ids;
 
 pub(crate) use items::{User, counts, users};
 pub(crate) use valid::ValidIds;
@@ -63,9 +63,9 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(run: &RunFile, base: &Base) -> Result<Self> {
+    pub(crate) fn new(run: &RunFile, base: &Base, quiet: bool) -> Result<Self> {
         let (corpus, embeddings) = read_corpus(run)?;
-        let ids = trainable_ids(run, &corpus, embeddings)?;
+        let ids = semantic_ids::trainable(&run.semantic_ids, &corpus, embeddings.as_ref(), quiet)?;
         let rows = u32::try_from(base.model.base_vocabulary())?;
         let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
         let subject = subject(run, corpus, (&base.chat, &vocabulary, &ids))?;
@@ -117,18 +117,6 @@ fn subject(
         }
         _ => Box::new(items::Items::new(corpus, run.examples.max_history, (chat, vocabulary, &codes))?),
     })
-}
-
-/// The IDs that a model is to write: of no two items the same, and not of codebooks that have collapsed.
-fn trainable_ids(run: &RunFile, corpus: &Corpus, embeddings: Option<ItemEmbeddings>) -> Result<SemanticIds> {
-    let ids = semantic_ids(run, corpus, embeddings)?;
-    ids.check_unique()?;
-    match ids.health().verdict() {
-        Verdict::Sound => {}
-        Verdict::Warning(advice) => advice.iter().for_each(|advice| tracing::warn!("semantic IDs: {advice}")),
-        Verdict::Collapsed(advice) => tracing::error!("semantic IDs have collapsed: {}", advice.join("; ")),
-    }
-    Ok(ids)
 }
 
 /// Whether there is anything to ask.

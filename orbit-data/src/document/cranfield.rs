@@ -11,6 +11,8 @@ use crate::{Error, Result};
 
 /// One query in so many is held out.
 const ONE_IN: u64 = 5;
+/// What is left of −1, of no interest, in a copy that has lost its sign.
+const NO_INTEREST: i64 = 1;
 
 /// Sections of a record by their letter.
 struct Record {
@@ -22,7 +24,8 @@ impl DocumentCorpus {
     /// Reads `cran.all.1400`, `cran.qry` and `cranqrel` in `folder`, each also with `.gz` behind its name: 1,400 abstracts
     /// on aerodynamics and 225 queries with judgements (Cleverdon, *The Cranfield tests on index language devices*, 1967).
     ///
-    /// Relevance codes 1 to 4 count as relevant. Judgements name queries by their place in the query file, not by the
+    /// Relevance codes 1 to 4 count as relevant, but for the last judgement of a query where it is a 1: there it is what other
+    /// copies of the collection have as −1, of no interest, once for each of the 225 queries. Judgements name queries by their place in the query file, not by the
     /// number there. The collection has no split: one query in five, drawn by `seed`, is for testing. Documents without
     /// text (two of them) and judgements on them are left out, the former with a count in the report.
     ///
@@ -104,7 +107,7 @@ fn judged(
     report: &mut ReadReport,
 ) -> Result<HashMap<u64, Vec<u32>>> {
     let index: HashMap<&str, u32> = documents.iter().map(|document| document.id.as_str()).zip(0..).collect();
-    let mut relevant: HashMap<u64, Vec<u32>> = HashMap::new();
+    let mut judgements: BTreeMap<u64, Vec<(i64, i64)>> = BTreeMap::new();
     report.rows(path, OnBadRow::Fail, |text| {
         let numbers: Vec<i64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         let &[query, document, code] = numbers.as_slice() else {
@@ -113,10 +116,13 @@ fn judged(
         if query < 1 || query > queries as i64 {
             return Err(format!("query {query}, but there are queries 1 to {queries}"));
         }
-        if let Some(&document) = index.get(document.to_string().as_str()).filter(|_| (1..=4).contains(&code)) {
-            relevant.entry(query as u64 - 1).or_default().push(document);
-        }
+        judgements.entry(query as u64 - 1).or_default().push((document, code));
         Ok(())
     })?;
-    Ok(relevant)
+    let relevant = |mut judged: Vec<(i64, i64)>| {
+        judged.pop_if(|&mut (_, code)| code == NO_INTEREST);
+        let counted = judged.into_iter().filter(|(_, code)| (1..=4).contains(code));
+        counted.filter_map(|(document, _)| index.get(document.to_string().as_str()).copied()).collect()
+    };
+    Ok(judgements.into_iter().map(|(query, judged)| (query, relevant(judged))).collect())
 }

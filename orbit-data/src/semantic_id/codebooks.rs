@@ -1,7 +1,10 @@
 //! The centroids behind semantic IDs, which can code items that were not there when they were made.
+//!
+//! An embedding is standardised, then encoded, each where that was asked for, and what comes out is coded level by level.
 
 use serde::{Deserialize, Serialize};
 
+use super::encoder::Encoder;
 use super::kmeans::{Clusters, nearest, squared_distance};
 use super::standard::Standard;
 use crate::{Error, ItemEmbeddings, Result};
@@ -22,8 +25,12 @@ pub(super) struct Shape {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Codebooks {
+    /// Values of an embedding.
     pub(super) dim: usize,
     standard: Option<Standard>,
+    /// Absent where the levels code embeddings themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encoder: Option<Encoder>,
     normalize_residuals: bool,
     /// A row-major matrix a level.
     centroids: Vec<Vec<f32>>,
@@ -40,6 +47,7 @@ impl Codebooks {
         let mut books = Self {
             dim: embeddings.dim(),
             standard: shape.standardize.then(|| Standard::of(embeddings)),
+            encoder: None,
             normalize_residuals: shape.normalize_residuals,
             centroids: Vec::with_capacity(shape.levels),
         };
@@ -54,12 +62,22 @@ impl Codebooks {
         Ok((books, codes))
     }
 
+    /// What a network learned, of which the shapes fit.
+    pub(super) fn learned(dim: usize, standard: Option<Standard>, encoder: Encoder, centroids: Vec<Vec<f32>>) -> Self {
+        Self { dim, standard, encoder: Some(encoder), normalize_residuals: false, centroids }
+    }
+
+    /// Values of a centroid, and of what a level leaves over.
+    pub(super) fn width(&self) -> usize {
+        self.encoder.as_ref().map_or(self.dim, Encoder::width)
+    }
+
     /// The codes of the nearest centroids, level by level.
     pub(super) fn encode(&self, embeddings: &ItemEmbeddings) -> Vec<Vec<u16>> {
         let mut residuals = self.start(embeddings);
         let mut codes = vec![Vec::with_capacity(self.centroids.len() + 1); embeddings.len()];
         for (level, centroids) in self.centroids.iter().enumerate() {
-            let nearest = nearest(&residuals, centroids, self.dim);
+            let nearest = nearest(&residuals, centroids, self.width());
             codes.iter_mut().zip(nearest).for_each(|(id, code)| id.push(code));
             self.subtract(level, &mut residuals, &codes);
         }
@@ -76,11 +94,20 @@ impl Codebooks {
     /// The squared distances of a residual from the centroids of the last level.
     pub(super) fn last_distances(&self, residual: &[f32]) -> Vec<f32> {
         let centroids = self.centroids.last().map_or(&[][..], Vec::as_slice);
-        centroids.chunks_exact(self.dim).map(|centroid| squared_distance(residual, centroid)).collect()
+        centroids.chunks_exact(self.width()).map(|centroid| squared_distance(residual, centroid)).collect()
     }
 
     /// The embeddings as the first level sees them.
     pub(super) fn start(&self, embeddings: &ItemEmbeddings) -> Vec<f32> {
+        let rows = self.inputs(embeddings);
+        match &self.encoder {
+            Some(encoder) => encoder.apply(&rows, self.dim),
+            None => rows,
+        }
+    }
+
+    /// The embeddings as the encoder sees them, and without one the first level.
+    pub(super) fn inputs(&self, embeddings: &ItemEmbeddings) -> Vec<f32> {
         let mut rows = embeddings.rows().to_vec();
         if let Some(standard) = &self.standard {
             standard.apply(&mut rows);
@@ -93,13 +120,15 @@ impl Codebooks {
         if self.dim == 0 || self.standard.as_ref().is_some_and(|standard| standard.dim() != Some(self.dim)) {
             return Err(format!("its codebooks have {} dimensions, which do not fit their own parts", self.dim));
         }
+        self.encoder.as_ref().map_or(Ok(()), |encoder| encoder.check(self.dim))?;
+        let width = self.width();
         if self.centroids.len() != codes_per_level.len() {
             return Err(format!("it has codebooks of {} levels for {}", self.centroids.len(), codes_per_level.len()));
         }
         for (level, centroids) in self.centroids.iter().enumerate() {
-            let rows = centroids.len() / self.dim;
+            let rows = centroids.len() / width;
             let used = codes.iter().map(|id| usize::from(id[level]) + 1).max().unwrap_or(0);
-            if centroids.len() % self.dim != 0 || rows > codes_per_level[level] || rows < used {
+            if centroids.len() % width != 0 || rows > codes_per_level[level] || rows < used {
                 return Err(format!(
                     "its codebook of level {level} has {} values, which fit no codes",
                     centroids.len()
@@ -111,8 +140,9 @@ impl Codebooks {
 
     /// Takes each item's centroid of `level` off its residual.
     fn subtract(&self, level: usize, residuals: &mut [f32], codes: &[Vec<u16>]) {
-        for (residual, id) in residuals.chunks_exact_mut(self.dim).zip(codes) {
-            let centroid = &self.centroids[level][usize::from(id[level]) * self.dim..][..self.dim];
+        let width = self.width();
+        for (residual, id) in residuals.chunks_exact_mut(width).zip(codes) {
+            let centroid = &self.centroids[level][usize::from(id[level]) * width..][..width];
             left_over(residual, centroid, self.normalize_residuals);
         }
     }

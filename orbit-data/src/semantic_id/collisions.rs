@@ -27,17 +27,15 @@ pub enum Collisions {
 
 /// Gives items that collide other last codes, and answers how many have changed.
 pub(super) fn share_out(codebooks: &Codebooks, embeddings: &ItemEmbeddings, codes: &mut [Vec<u16>]) -> usize {
-    let residuals = codebooks.before_last(embeddings, codes);
+    let (residuals, width) = (codebooks.before_last(embeddings, codes), codebooks.width());
     let mut families: BTreeMap<Vec<u16>, Vec<usize>> = BTreeMap::new();
     for (item, id) in codes.iter().enumerate() {
         families.entry(id[..id.len() - 1].to_vec()).or_default().push(item);
     }
     let mut changed = 0;
     for family in families.values().filter(|family| family.len() > 1) {
-        let rows: Vec<Vec<f32>> = family
-            .iter()
-            .map(|&item| codebooks.last_distances(&residuals[item * codebooks.dim..][..codebooks.dim]))
-            .collect();
+        let rows: Vec<Vec<f32>> =
+            family.iter().map(|&item| codebooks.last_distances(&residuals[item * width..][..width])).collect();
         let last: Vec<u16> = family.iter().filter_map(|&item| codes[item].last().copied()).collect();
         for (&item, code) in family.iter().zip(separate(&rows, &last)) {
             if let Some(last) = codes[item].last_mut() {

@@ -9,8 +9,8 @@ use super::codebooks::Codebooks;
 use super::{Collisions, Health, SemanticIds};
 use crate::{Error, Result};
 
-/// Format 1 had neither `collisions` nor `codebooks`; it is still read.
-const FORMAT: u32 = 2;
+/// Format 1 had neither `collisions` nor `codebooks`, format 2 no encoder in them; both are still read.
+const FORMAT: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +28,8 @@ struct Saved {
 
 impl SemanticIds {
     /// Writes the IDs as JSON: `format`, `digest`, `codes_per_level`, `health`, `codes`, an array of codes an item,
-    /// `collisions`, and `codebooks`, where there are any: the centroids of each level and how to come to them.
+    /// `collisions`, and `codebooks`, where there are any: the centroids of each level and how to come to them, a
+    /// learned encoder included.
     ///
     /// # Errors
     ///

@@ -34,8 +34,8 @@ pub struct Health {
     /// are those that were left.
     #[serde(default)]
     pub moved: usize,
-    /// Root mean square distance of the embeddings, as the first level saw them, from their mean; absent where IDs did not
-    /// come from embeddings.
+    /// Root mean square distance of the embeddings, as the first level or a network's encoder saw them, from their mean;
+    /// absent where IDs did not come from embeddings.
     #[serde(default)]
     pub spread: Option<f64>,
 }
@@ -161,7 +161,8 @@ impl Health {
 
     fn is_collapsed(&self, level: &LevelHealth) -> bool {
         let reach = level.codes.min(self.unique_prefixes);
-        reach > 1 && (level.used == 1 || level.perplexity < COLLAPSED_PERPLEXITY * reach as f64)
+        let is_alone = self.unique_prefixes == 1 && self.largest_group == 1;
+        level.codes > 1 && !is_alone && (level.used == 1 || level.perplexity < COLLAPSED_PERPLEXITY * reach as f64)
     }
 
     /// What is wrong with the codebooks and what to do about it, a sentence each; empty when all is well.
@@ -261,6 +262,8 @@ mod tests {
         let crowded = Health::of(&[256], &crowd).verdict();
         assert!(crowded.advice().iter().any(|line| line.starts_with("98% of the items")), "{crowded:?}");
         assert!(!Health::of(&[16], &[vec![3]]).verdict().is_collapsed());
+        let all_alike = Health::of(&[16, 16], &vec![vec![3, 4]; 9]).verdict();
+        assert!(all_alike.advice()[0].contains("level 0 has collapsed: 16 codes work like 1.0"), "{all_alike:?}");
     }
 
     #[test]

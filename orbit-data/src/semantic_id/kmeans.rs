@@ -13,23 +13,28 @@ const POINTS: usize = 4;
 const TILE: usize = 8;
 
 /// Settings of one clustering.
-pub(super) struct KMeans {
-    pub(super) codes: usize,
-    pub(super) iterations: usize,
-    pub(super) seed: u64,
+#[derive(Debug, Clone, Copy)]
+pub struct KMeans {
+    /// How many clusters, 1 to 65,536.
+    pub codes: usize,
+    /// At most this many of Lloyd's rounds.
+    pub iterations: usize,
+    /// Seeds the choice of the first centroids.
+    pub seed: u64,
 }
 
 /// Clusters and who is in them.
-pub(super) struct Clusters {
+#[derive(Debug, Clone)]
+pub struct Clusters {
     /// Row-major; fewer than codes were asked for where there are fewer different points.
-    pub(super) centroids: Vec<f32>,
+    pub centroids: Vec<f32>,
     /// The centroid of each point.
-    pub(super) assignment: Vec<u16>,
+    pub assignment: Vec<u16>,
 }
 
 impl KMeans {
-    /// Clusters `points` (row-major, `dim` values a row). Fewer different points than codes leave codes unused.
-    pub(super) fn fit(&self, points: &[f32], dim: usize) -> Clusters {
+    /// Clusters `points` (row-major, `dim` > 0 values a row). Fewer different points than codes leave codes unused.
+    pub fn fit(&self, points: &[f32], dim: usize) -> Clusters {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut centroids = plus_plus(points, dim, self.codes, &mut rng);
         let mut assignment = nearest(points, &centroids, dim);
@@ -131,10 +136,10 @@ pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// The nearest centroid of each point, the lower index on a tie: the one of largest `x . c - |c|^2 / 2`, with both seen
+/// The nearest centroid of each point (both row-major, `dim` > 0 values a row), the lower index on a tie: the one of largest `x . c - |c|^2 / 2`, with both seen
 /// from the mean of the centroids. Seen from 0, points that lie close together far away would differ by less than the
 /// rounding of these products.
-pub(super) fn nearest(points: &[f32], centroids: &[f32], dim: usize) -> Vec<u16> {
+pub fn nearest(points: &[f32], centroids: &[f32], dim: usize) -> Vec<u16> {
     let tiles = Tiles::new(centroids, dim);
     let nearest = |block: &[f32]| tiles.nearest(&tiles.seen_from_center(block));
     points.par_chunks(POINTS * dim).flat_map_iter(nearest).collect()

@@ -5,15 +5,18 @@
 //!
 //! [`Recipe`] names the ways to make them ([`Method`]) and to treat items with the same codes ([`Collisions`]);
 //! [`Health::verdict`] says whether they are fit to train on, [`compare`] shows several side by side, and
-//! [`SemanticIds::assign_new`] codes items that come later.
+//! [`SemanticIds::assign_new`] codes items that come later. A quantiser that a network learned comes in by
+//! [`SemanticIds::from_quantiser`].
 
 mod balanced;
 mod codebooks;
 mod collisions;
 mod comparison;
+mod encoder;
 mod file;
 mod health;
 mod kmeans;
+mod learned;
 mod new_items;
 mod published;
 mod random;
@@ -34,10 +37,14 @@ use crate::{Error, ItemEmbeddings, Result};
 pub use balanced::BalancedKMeans;
 pub use collisions::Collisions;
 pub use comparison::{Comparison, ComparisonRow, compare};
+pub use encoder::Layer;
 pub use health::{Health, LevelHealth, Verdict};
+pub use kmeans::{Clusters, KMeans, nearest};
+pub use learned::Quantiser;
 pub use random::RandomCodes;
 pub use recipe::{Method, Recipe};
 pub use residual::ResidualKMeans;
+pub use standard::Standard;
 
 /// One semantic ID an item, all of the same length. No two are alike, unless they were made with [`Collisions::None`].
 ///
@@ -127,7 +134,7 @@ impl SemanticIds {
             Collisions::Sinkhorn => share_out(&codebooks, embeddings, &mut prefixes),
             Collisions::ExtraLevel | Collisions::None => 0,
         };
-        let spread = health::spread(&codebooks.start(embeddings), embeddings.dim());
+        let spread = health::spread(&codebooks.inputs(embeddings), embeddings.dim());
         let health = Health { moved, spread: Some(spread), ..Health::of(&codes_per_level, &prefixes) };
         let ids = Self::complete(codes_per_level, prefixes, collisions, health)?;
         Ok(Self { codebooks: Some(codebooks), ..ids })

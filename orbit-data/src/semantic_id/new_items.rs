@@ -46,7 +46,7 @@ impl SemanticIds {
         let mut ids = self.clone();
         let nearest = codebooks.encode(new);
         let residuals = codebooks.before_last(new, &nearest);
-        for (prefix, residual) in nearest.into_iter().zip(residuals.chunks_exact(codebooks.dim)) {
+        for (prefix, residual) in nearest.into_iter().zip(residuals.chunks_exact(codebooks.width())) {
             let id = ids.free_id(prefix, residual, codebooks)?;
             ids.items_of.entry(id.clone()).or_default().push(ids.codes.len() as u32);
             ids.codes.push(id);

@@ -10,14 +10,14 @@ const ROUNDING: f64 = 1e-6;
 /// The mean of each dimension, and one over its standard deviation; 0 for a dimension that does not vary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Standard {
+pub struct Standard {
     mean: Vec<f32>,
     scale: Vec<f32>,
 }
 
 impl Standard {
     /// Measured on the embeddings as they are, in f64.
-    pub(super) fn of(embeddings: &ItemEmbeddings) -> Self {
+    pub fn of(embeddings: &ItemEmbeddings) -> Self {
         let count = embeddings.len().max(1) as f64;
         let sum = |of: &dyn Fn(usize, f64) -> f64| {
             let mut sums = vec![0_f64; embeddings.dim()];
@@ -39,7 +39,7 @@ impl Standard {
     }
 
     /// Standardises the rows of a matrix with as many columns.
-    pub(super) fn apply(&self, rows: &mut [f32]) {
+    pub fn apply(&self, rows: &mut [f32]) {
         for row in rows.chunks_exact_mut(self.mean.len()) {
             row.iter_mut().zip(&self.mean).zip(&self.scale).for_each(|((x, mean), scale)| *x = (*x - mean) * scale);
         }

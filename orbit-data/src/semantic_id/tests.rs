@@ -101,7 +101,7 @@ fn damaged_files_say_what_is_wrong() {
     assert!(load_error(|json| json["codes"][4] = json!([1])).contains("item 4 has 1 codes"));
     assert!(load_error(|json| json["codes"][4] = json!([1, 64])).contains("item 4 has code 64 at level 1"));
     assert!(load_error(|json| json["codes"].as_array_mut().unwrap().swap(0, 1)).contains("edited or damaged"));
-    assert!(load_error(|json| json["format"] = json!(3)).contains("format 3; this build reads up to 2"));
+    assert!(load_error(|json| json["format"] = json!(4)).contains("format 4; this build reads up to 3"));
     assert!(load_error(|json| *json = json!({"codes": []})).contains("`format` is missing"));
     assert!(load_error(|json| json["health"] = json!(null)).contains("invalid type"));
     assert!(SemanticIds::load("absent.json".as_ref()).unwrap_err().to_string().contains("absent.json"));
@@ -246,6 +246,82 @@ fn files_of_the_first_format_are_read() {
     json["health"].as_object_mut().unwrap().retain(|key, _| key != "moved" && key != "spread");
     fs::write(&path, json.to_string()).unwrap();
     assert_eq!(SemanticIds::load(&path).unwrap(), ids);
+}
+
+/// A network of 8 values, 5 between and 3 behind, with two levels of `codes` centroids that are latents or what is left.
+fn learned(embeddings: &ItemEmbeddings, codes: usize, standardize: bool) -> Quantiser {
+    let layer = |out: usize, input: usize| Layer {
+        weight: (0..out * input).map(|at| ((at * at + out) as f32).sin()).collect(),
+        bias: (0..out).map(|at| 0.1 * at as f32).collect(),
+    };
+    let standard = standardize.then(|| Standard::of(embeddings));
+    let encoder = vec![layer(5, embeddings.dim()), layer(3, 5)];
+    let mut inputs = embeddings.rows().to_vec();
+    standard.iter().for_each(|standard| standard.apply(&mut inputs));
+    let latents = encoder::Encoder(encoder.clone()).apply(&inputs, embeddings.dim());
+    let first = KMeans { codes, iterations: 5, seed: 1 }.fit(&latents, 3);
+    let left: Vec<f32> = latents
+        .chunks_exact(3)
+        .zip(&first.assignment)
+        .flat_map(|(row, &code)| row.iter().zip(&first.centroids[3 * usize::from(code)..]).map(|(x, c)| x - c))
+        .collect();
+    let second = KMeans { codes, iterations: 5, seed: 2 }.fit(&left, 3);
+    Quantiser { standard, encoder, codebooks: vec![first.centroids, second.centroids] }
+}
+
+#[test]
+fn a_learned_quantiser_is_saved_with_its_ids_and_codes_new_items() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ids.json");
+    let embeddings = embeddings(60);
+    for standardize in [false, true] {
+        let quantiser = learned(&embeddings, 8, standardize);
+        let ids = SemanticIds::from_quantiser(quantiser, &embeddings, Collisions::None).unwrap();
+        assert_eq!((ids.codes_per_level(), ids.health().levels[0].used), (&[8, 8][..], 8));
+        ids.save(&path).unwrap();
+        let loaded = SemanticIds::load(&path).unwrap();
+        assert_eq!(loaded, ids);
+        // The same items again: each gets the codes that it has.
+        let twice = loaded.assign_new(&embeddings).unwrap();
+        assert!((0..60).all(|item| twice.codes(item) == twice.codes(60 + item)));
+        let alone = loaded.assign_new(&ItemEmbeddings::new(embeddings.dim(), embeddings.row(7).to_vec()).unwrap());
+        assert_eq!(alone.unwrap().codes(60), ids.codes(7));
+    }
+}
+
+#[test]
+fn a_learned_quantiser_leaves_nothing_to_chance() {
+    let embeddings = embeddings(60);
+    for collisions in [Collisions::ExtraLevel, Collisions::Sinkhorn] {
+        let make = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let quantiser = learned(&embeddings, 4, true);
+            pool.install(|| SemanticIds::from_quantiser(quantiser, &embeddings, collisions).unwrap())
+        };
+        let ids = make(1);
+        assert_eq!(ids, make(3));
+        assert!(ids.check_unique().is_ok());
+    }
+}
+
+#[test]
+fn a_quantiser_that_does_not_fit_is_an_error() {
+    let embeddings = embeddings(20);
+    let error = |change: &dyn Fn(&mut Quantiser)| {
+        let mut quantiser = learned(&embeddings, 4, true);
+        change(&mut quantiser);
+        SemanticIds::from_quantiser(quantiser, &embeddings, Collisions::None).unwrap_err().to_string()
+    };
+    let other = ItemEmbeddings::new(2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+    assert!(error(&|q| q.standard = Some(Standard::of(&other))).contains("standardises other embeddings"));
+    assert!(error(&|q| q.encoder.clear()).contains("the encoder has no layers"));
+    assert!(error(&|q| q.encoder[1].weight.truncate(4)).contains("layer 1 of the encoder has 4 weights and 3 biases"));
+    assert!(error(&|q| q.codebooks[1].truncate(4)).contains("the codebook of level 1 has 4 values"));
+    assert!(error(&|q| q.codebooks[1][0] = f32::INFINITY).contains("level 1 has values that are not finite"));
+    assert!(error(&|q| q.codebooks.clear()).contains("at least one item and one level"));
+
+    let damaged = load_error(|json| json["codebooks"]["encoder"] = json!([{"weight": [1.0, 2.0], "bias": [0.0]}]));
+    assert!(damaged.contains("layer 0 of the encoder has 2 weights"), "{damaged}");
 }
 
 prop_compose! {
