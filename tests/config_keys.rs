@@ -125,7 +125,7 @@ examples.max_history: 2
 examples.title_to_id: 0.5
 examples.id_to_title: 0.5
 examples.indexing: 2.0 where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
-examples.queries: 0.5 where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
+examples.queries: 0.5 where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl" and train.steps: 3
 examples.text_tokens: 1 where corpus.sequences: and corpus.items: and corpus.embeddings: and semantic_ids.method: "atomic" and corpus.documents.jsonl.documents: "documents.jsonl" and corpus.documents.jsonl.queries: "queries.jsonl"
 train.steps: 3
 train.batch: 6
