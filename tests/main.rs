@@ -18,6 +18,7 @@ mod methods;
 mod plugins;
 mod program;
 mod reference;
+mod reliability;
 mod resume;
 mod retrieval;
 mod rq_vae;

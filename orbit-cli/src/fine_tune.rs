@@ -41,9 +41,8 @@ pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> 
     let (before, after) = ([IDS_FILE, UNTOUCHED, "plugins.json"], ["report.json", "report.html"]);
     let made = [&before[..], &["checkpoints", "model", "metrics.jsonl"], &after].concat();
     run_dir::claim(dir, overwrite, &made)?;
-    let path = dir.join(RUN_FILE);
     plugins::note(&run.hooks, dir)?;
-    fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
+    run_dir::write_file(&dir.join(RUN_FILE), run.to_toml()?)
 }
 
 /// The run of a run directory.
@@ -54,6 +53,7 @@ pub(crate) fn read(dir: &Path) -> Result<RunFile> {
 /// Trains and measures as `run`, whose paths are absolute, says; goes on from the last checkpoint where there is one. `None`
 /// when somebody stopped it, with the state saved.
 pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Report>> {
+    let _lock = run_dir::lock(dir)?;
     let started = machine::now();
     machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
@@ -73,9 +73,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
     // The training step changes weights in place; the base model would keep a second copy alive.
     let Base { chat, model, .. } = base;
     drop(model);
-    if let Some(latest) = training::checkpoints(dir)?.pop() {
-        fit.load(&latest)?;
-    }
+    training::load_latest(&mut fit, dir)?;
     let origin = fit.origin_digest();
     training::listen_for_stop()?;
     let rhythm = Rhythm::of(&run.train);
@@ -177,9 +175,7 @@ fn untouched(
         return Ok(Some(serde_json::from_str(&text).with_context(|| path.display().to_string())?));
     }
     let results = language::measure(&base.model, &base.vocabulary()?, suites, config.batch_tokens, quiet)?;
-    let partial = path.with_extension("partial");
-    fs::write(&partial, serde_json::to_vec(&results)?).with_context(|| partial.display().to_string())?;
-    fs::rename(&partial, &path).with_context(|| path.display().to_string())?;
+    run_dir::write_file(&path, serde_json::to_vec(&results)?)?;
     Ok(Some(results))
 }
 

@@ -8,6 +8,7 @@ use orbit_regularizers::plugin::{Library, Search};
 use orbit_regularizers::{HookEntry, Use};
 use serde::{Deserialize, Serialize};
 
+use crate::run_dir::write_file;
 use crate::usage::Usage;
 
 const FILE: &str = "plugins.json";
@@ -44,7 +45,7 @@ pub(crate) fn note(hooks: &[HookEntry], dir: &Path) -> Result<()> {
     if records.is_empty() {
         return Ok(());
     }
-    fs::write(&path, serde_json::to_vec_pretty(&records)?).with_context(|| path.display().to_string())
+    write_file(&path, serde_json::to_vec_pretty(&records)?)
 }
 
 /// Refuses to go on with other plugins than the run began with, unless they `may_differ`: then these are noted.

@@ -8,10 +8,9 @@
 //!     report.json, report.html
 //! ```
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use orbit_core::Fit;
 use orbit_data::retrieval::Ranks;
 use orbit_data::{Example, Loader, Split};
@@ -39,13 +38,13 @@ pub(crate) fn read(dir: &Path) -> Result<SasRecFile> {
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
 pub(crate) fn prepare(run: &SasRecFile, dir: &Path, overwrite: bool) -> Result<()> {
     run_dir::claim(dir, overwrite, &["checkpoints", "model", "metrics.jsonl", "report.json", "report.html"])?;
-    let path = dir.join(RUN_FILE);
-    fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
+    run_dir::write_file(&dir.join(RUN_FILE), run.to_toml()?)
 }
 
 /// Trains and measures as `run`, whose paths are absolute, says; goes on from the last checkpoint where there is one. `None`
 /// when somebody stopped it, with the state saved.
 pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Report>> {
+    let _lock = run_dir::lock(dir)?;
     let started = machine::now();
     machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
@@ -56,9 +55,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
     let model = SasRec::random(run.sasrec.clone(), corpus.items.len(), run.seed, &device.autodiff());
     let fit = Fit::new(model, Vec::new(), Feed::new(loader), run.train.optimizer(), run.train.schedule())?;
     let mut fit = fit.with_loss(run.train.loss()).with_seed(run.seed);
-    if let Some(latest) = training::checkpoints(dir)?.pop() {
-        fit.load(&latest)?;
-    }
+    training::load_latest(&mut fit, dir)?;
     let origin = fit.origin_digest();
     training::listen_for_stop()?;
     let mut progress = Progress::new(&run.name, fit.steps(), run.train.steps, quiet);

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Train;
 use crate::progress::Progress;
+use crate::run_dir::{remove, write_file};
 use crate::watch::Seen;
 
 /// A [`Loader`] as the training step wants it.
@@ -202,6 +203,22 @@ pub(crate) fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Takes up the newest checkpoint that is whole, if there is one. One that is damaged is named and put aside.
+pub(crate) fn load_latest<M: Model, B: Batches>(fit: &mut Fit<M, B>, dir: &Path) -> Result<()> {
+    for checkpoint in checkpoints(dir)?.into_iter().rev() {
+        match fit.load(&checkpoint) {
+            Err(damaged @ orbit_core::Error::Damaged { .. }) => {
+                let aside = checkpoint.with_extension("damaged");
+                tracing::error!("{damaged}; it is put aside as {}", aside.display());
+                remove(&aside)?;
+                fs::rename(&checkpoint, &aside).with_context(|| checkpoint.display().to_string())?;
+            }
+            loaded => return Ok(loaded?),
+        }
+    }
+    Ok(())
+}
+
 /// Every line of `metrics.jsonl`.
 pub(crate) fn read_metrics(dir: &Path) -> Result<Vec<Metrics>> {
     let path = dir.join("metrics.jsonl");
@@ -222,9 +239,7 @@ fn keep_lines(path: &Path, steps: u64) -> Result<()> {
     if kept.lines().count() as u64 != steps {
         bail!("{} has {} lines, fewer than the {steps} steps of the checkpoint", path.display(), kept.lines().count());
     }
-    let partial = path.with_extension("partial");
-    fs::write(&partial, kept).context(partial.display().to_string())?;
-    fs::rename(&partial, path).context(path.display().to_string())
+    write_file(path, kept)
 }
 
 static ASKED: AtomicU8 = AtomicU8::new(0);

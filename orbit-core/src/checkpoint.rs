@@ -235,19 +235,20 @@ impl Manifest {
 /// Reads the manifest and checks every file that it names.
 fn verified(dir: &Path) -> Result<Manifest> {
     let path = dir.join(MANIFEST);
-    let Header { format } = read_json(&path)?;
+    let unread = |error: Error| Error::damaged(dir, error.to_string());
+    let Header { format } = read_json(&path).map_err(unread)?;
     if format > FORMAT {
         return Err(Error::checkpoint(path, format!("has format {format}, this build reads up to {FORMAT}")));
     }
-    let manifest: Manifest = read_json(&path)?;
+    let manifest: Manifest = read_json(&path).map_err(unread)?;
     if manifest.digest()? != manifest.sha256 {
-        return Err(Error::checkpoint(path, "is damaged: its digest is not the one it gives"));
+        return Err(Error::damaged(path, "is damaged: its digest is not the one it gives"));
     }
     for (name, expected) in &manifest.files {
-        let found = record(&dir.join(name))?;
+        let found = record(&dir.join(name)).map_err(unread)?;
         if found != *expected {
             let reason = format!("{name} is damaged: its digest is {}, not {}", found.sha256, expected.sha256);
-            return Err(Error::checkpoint(dir, reason));
+            return Err(Error::damaged(dir, reason));
         }
     }
     Ok(manifest)

@@ -66,6 +66,14 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// A checkpoint that is not what was saved; the one before it may be.
+    #[error("checkpoint {}: {reason}", path.display())]
+    Damaged {
+        /// Its directory or file.
+        path: PathBuf,
+        /// How that was found.
+        reason: String,
+    },
     /// Reading or writing a file failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -86,6 +94,10 @@ impl Error {
 
     pub(crate) fn checkpoint(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Checkpoint { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    pub(crate) fn damaged(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::Damaged { path: path.as_ref().to_owned(), reason: reason.into() }
     }
 
     pub(crate) fn config(key: impl Into<String>, reason: impl Into<String>) -> Self {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Report, SequenceReport, StudyReport};
+use crate::run_dir::write_file;
 
 /// A report as it was found.
 pub(crate) enum Saved {
@@ -71,7 +72,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<T> {
 }
 
 pub(super) fn write(path: &Path, content: &str) -> Result<()> {
-    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+    write_file(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

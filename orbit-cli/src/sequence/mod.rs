@@ -74,15 +74,13 @@ pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: b
     }
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     plugins::note(&run.hooks, dir)?;
-    fs::write(&path, run.to_toml()?).with_context(|| path.display().to_string())
+    run_dir::write_file(&path, run.to_toml()?)
 }
 
 /// Takes over what another run, of the same model, tasks and suites, has measured before training.
 pub(crate) fn begin_like(other: &Path, dir: &Path) -> Result<()> {
     let (from, to) = (other.join(UNTOUCHED), dir.join(UNTOUCHED));
-    let partial = to.with_extension("partial");
-    fs::copy(&from, &partial).with_context(|| from.display().to_string())?;
-    fs::rename(&partial, &to).with_context(|| to.display().to_string())
+    run_dir::write_file(&to, fs::read(&from).with_context(|| from.display().to_string())?)
 }
 
 /// Checks that a run is another with tasks added behind, so that what the other has done still holds.
@@ -98,6 +96,7 @@ fn check_extension(old: &SequenceFile, new: &SequenceFile) -> Result<()> {
 /// Trains and measures as `run`, whose paths are absolute, says; goes on where it was stopped. `None` when somebody stopped it
 /// again.
 pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<SequenceReport>> {
+    let _lock = run_dir::lock(dir)?;
     let started = machine::now();
     let device = orbit_core::device(&run.device)?;
     // All that can be wrong with the data is found before anything is trained.
@@ -251,9 +250,7 @@ fn save_model(ended: &Ended, base: &Base, vocabulary: &Vocabulary, origin: Strin
 
 /// Writes a file beside its place and renames it, so that one that is there is whole.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, serde_json::to_vec(value)?).with_context(|| partial.display().to_string())?;
-    fs::rename(&partial, path).with_context(|| path.display().to_string())
+    run_dir::write_file(path, serde_json::to_vec(value)?)
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {

@@ -76,9 +76,7 @@ impl<'a> Course<'a> {
         let schedule = self.schedule(steps);
         let began = self.adapter_before(stage)?;
         let mut fit = self.begin(stage, Feed::new(loader), schedule, began.as_ref())?;
-        if let Some(latest) = training::checkpoints(&folder)?.pop() {
-            fit.load(&latest)?;
-        }
+        training::load_latest(&mut fit, &folder)?;
         let look = |model: &LanguageModel| self.watch.map_or_else(|| Ok(Vec::new()), |watch| watch.look(model));
         let watch = self.watch.map(|watch| (watch.every, &look as Look<'_, LanguageModel>));
         let rhythm = Rhythm { watch, ..Rhythm::of(&self.run.train) };

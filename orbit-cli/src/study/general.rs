@@ -43,9 +43,7 @@ pub(crate) fn tune(
     let schedule = run.train.schedule();
     let schedule = Schedule { total: steps, warmup: schedule.warmup.min(steps), ..schedule };
     let mut fit = Fit::new(base.model, Vec::new(), Feed::new(loader), run.train.optimizer(), schedule)?;
-    if let Some(latest) = training::checkpoints(dir)?.pop() {
-        fit.load(&latest)?;
-    }
+    training::load_latest(&mut fit, dir)?;
     training::listen_for_stop()?;
     let rhythm = Rhythm { save_every: run.train.save_every, keep: run.train.keep, ..Rhythm::default() };
     let mut progress = Progress::new(&format!("{} general", model.name), fit.steps(), steps, quiet);
