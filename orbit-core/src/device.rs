@@ -36,6 +36,11 @@ pub fn device(name: &str) -> Result<Device> {
     }
 }
 
+/// Whether a device computes on the cores of this machine, where small pieces of work side by side beat a large one.
+pub fn is_cpu(on: &Device) -> bool {
+    ["flex", "ndarray"].into_iter().any(|name| device(name).is_ok_and(|cpu| cpu == *on))
+}
+
 /// The names that [`device`] takes in this build.
 pub fn available() -> Vec<&'static str> {
     let mut names = Vec::new();

@@ -22,7 +22,7 @@ mod stack;
 mod trace;
 
 pub use batch::MicroBatch;
-pub use device::{available, device};
+pub use device::{available, device, is_cpu};
 pub use error::{Error, Result};
 pub use fit::{Batches, Drift, Fit, Loss, Stage, StageOrigin, StepReport};
 pub use kernel::pick;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use orbit_core::kernel::Mask;
-use orbit_core::{Error, Input, Model, Result, check_tokens, pick};
+use orbit_core::{Error, Input, Model, Result, check_tokens, is_cpu, pick};
 use rayon::prelude::*;
 
 pub use answer::{Answering, answers};
@@ -48,17 +48,32 @@ pub struct Ranked {
 /// normalised over it, so a score is the model's own. Exact when `beams` is at least the widest level of the tree.
 ///
 /// Cost: one pass over the prompts, then one token a beam a level. The prompt's keys are kept once, not once a beam: the beams
-/// of a prompt are a tree of tokens behind it, and a token sees its own ancestors.
-pub fn beam_search(
+/// of a prompt are a tree of tokens behind it, and a token sees its own ancestors. On a CPU a few prompts at a time are searched
+/// side by side, whatever the number of cores, so that results do not depend on it.
+pub fn beam_search<M: Incremental>(
+    model: &M,
+    prompts: &[Vec<u32>],
+    constraint: &(impl Constraint + Sync),
+    beams: usize,
+) -> Result<Vec<Vec<Ranked>>> {
+    check_prompts(model, prompts)?;
+    let at_once = if model.devices().iter().all(is_cpu) { CPU_PROMPTS } else { prompts.len().max(1) };
+    // A clone shares its weights; a model may go to another thread, and need not be seen by two.
+    let pieces: Vec<(M, &[Vec<u32>])> = prompts.chunks(at_once).map(|piece| (model.clone(), piece)).collect();
+    let found = pieces.into_par_iter().map(|(model, prompts)| search(&model, prompts, constraint, beams));
+    Ok(found.collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// Prompts searched at once on a CPU: with twenty beams their keys and values still fit a core's cache.
+const CPU_PROMPTS: usize = 16;
+
+/// The search over prompts that go through the model together.
+fn search(
     model: &impl Incremental,
     prompts: &[Vec<u32>],
     constraint: &impl Constraint,
     beams: usize,
 ) -> Result<Vec<Vec<Ranked>>> {
-    check_prompts(model, prompts)?;
-    if prompts.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut search = Search::start(prompts, constraint.root());
     let mut cache = Default::default();
     let mut input = prompt_rows(prompts);
