@@ -1,15 +1,16 @@
 //! Writing: beam search over a fixed set of token sequences, and free answers token by token.
 
 mod answer;
+mod cores;
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-use orbit_core::kernel::Mask;
+use burn::tensor::{Tensor, TensorData};
+use orbit_core::kernel::{Mask, log_likelihood};
 use orbit_core::{Error, Input, Model, Result, check_tokens, is_cpu, pick};
-use rayon::prelude::*;
 
 pub use answer::{Answering, answers};
+use cores::side_by_side;
 
 /// A model that can go on from tokens it has seen.
 pub trait Incremental: Model {
@@ -60,8 +61,8 @@ pub fn beam_search<M: Incremental>(
     let at_once = if model.devices().iter().all(is_cpu) { CPU_PROMPTS } else { prompts.len().max(1) };
     // A clone shares its weights; a model may go to another thread, and need not be seen by two.
     let pieces: Vec<(M, &[Vec<u32>])> = prompts.chunks(at_once).map(|piece| (model.clone(), piece)).collect();
-    let found = pieces.into_par_iter().map(|(model, prompts)| search(&model, prompts, constraint, beams));
-    Ok(found.collect::<Result<Vec<_>>>()?.concat())
+    let found = side_by_side(pieces, |(model, prompts)| search(&model, prompts, constraint, beams));
+    Ok(found.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 
 /// Prompts searched at once on a CPU: with twenty beams their keys and values still fit a core's cache.
@@ -96,6 +97,9 @@ struct Beam {
     column: usize,
 }
 
+/// A continuation: its score and node, the place of the beam that it continues, and its token.
+type Candidate = (f64, u32, usize, u32);
+
 struct Row {
     prompt: usize,
     live: Vec<Beam>,
@@ -126,20 +130,18 @@ impl LogScores {
             .flat_map(|(row, beams)| beams.live.iter().map(move |beam| (row * width + beam.column) as u32))
             .collect();
         let logits = model.logits(pick(hidden.reshape([rows * width, d]), &last));
-        let [_, vocabulary] = logits.dims();
-        let logits: Vec<f32> = logits.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
-        let log_totals = logits.par_chunks(vocabulary).map(log_total).collect();
+        let [beams, vocabulary] = logits.dims();
+        let host = |data: TensorData| data.convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+        // log P of any one token says what the logits of its row are to be taken from.
+        let firsts = host(log_likelihood(logits.clone(), &vec![0; beams]).into_data());
+        let logits = host(logits.into_data());
+        let log_totals = logits.chunks_exact(vocabulary).zip(firsts).map(|(row, first)| row[0] - first).collect();
         Self { logits, vocabulary, log_totals }
     }
 
     fn of(&self, beam: usize, token: u32) -> f64 {
         f64::from(self.logits[beam * self.vocabulary + token as usize]) - f64::from(self.log_totals[beam])
     }
-}
-
-fn log_total(row: &[f32]) -> f32 {
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter().map(|x| (x - largest).exp()).sum::<f32>().ln() + largest
 }
 
 impl Search {
@@ -208,7 +210,7 @@ impl Row {
         beams: usize,
         seen: usize,
     ) -> Result<Vec<u32>> {
-        let mut candidates: Vec<(f64, u32, usize, u32)> = Vec::new();
+        let mut candidates: Vec<Candidate> = Vec::new();
         for (index, beam) in self.live.iter().enumerate() {
             let (tokens, child) = constraint.children(beam.node);
             check_tokens(tokens, scores.vocabulary)?;
@@ -216,8 +218,12 @@ impl Row {
                 candidates.push((beam.score + scores.of(first + index, token), node, index, token));
             }
         }
-        candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        candidates.truncate(beams);
+        let best_first = |a: &Candidate, b: &Candidate| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if candidates.len() > beams {
+            candidates.select_nth_unstable_by(beams, best_first);
+            candidates.truncate(beams);
+        }
+        candidates.sort_unstable_by(best_first);
         let (mut live, mut next) = (Vec::new(), Vec::new());
         for (score, node, parent, token) in candidates {
             if let Some(item) = constraint.item(node) {
