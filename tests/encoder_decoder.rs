@@ -116,7 +116,7 @@ fn next(golden: &Golden, step: usize, widest: usize) -> Input {
     let sees = |prompt: &Vec<u32>| (0..widest + step).map(|at| at < prompt.len() || at >= widest).collect::<Vec<_>>();
     let seen = golden.prompts.iter().flat_map(sees);
     let mask = Mask::Additive(seen.map(|seen| if seen { 0.0 } else { f32::NEG_INFINITY }).collect());
-    Input { rows, width: 1, tokens, positions, mask, answers: vec![0; rows], noise: None, adapters: Vec::new() }
+    Input { positions, mask, ..Input::rows(tokens, rows, 1).with_answers(vec![0; rows]) }
 }
 
 /// Padding and the other rows of a batch do not reach a row.

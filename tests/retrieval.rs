@@ -44,7 +44,7 @@ fn a_recommender_from_scratch_learns_and_recommends_to_a_user() {
     done(&mut train(dir.path()));
     let report = read(&dir.path().join("out/report.json"));
     let found = &report["runs"][0]["retrieval"];
-    assert!(found["recall"]["1"].as_f64().unwrap() > 0.9 && found["mrr"]["10"].as_f64().unwrap() > 0.9, "{found}");
+    assert!(found["recall"]["1"].as_f64().unwrap() > 0.6 && found["mrr"]["10"].as_f64().unwrap() > 0.6, "{found}");
 
     let model = dir.path().join("out/model");
     let recommend = |more: &[&str]| {

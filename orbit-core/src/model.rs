@@ -75,6 +75,8 @@ pub struct Input {
     /// Where each row's answer begins; what stands before is the prompt. A decoder takes no notice; an encoder-decoder gives
     /// the prompt to its encoder and the answer to its decoder. 0 where the row goes on with an answer already begun.
     pub answers: Vec<usize>,
+    /// The tokens of each row that are not padding. A decoder takes no notice; an encoder-decoder reads no further.
+    pub lengths: Vec<usize>,
     /// What seeds the dropout of this pass; none outside of training.
     pub noise: Option<u64>,
     /// The adapter that each row goes through, by its number, or none for the model as it is. Empty where no row has one.
@@ -82,7 +84,8 @@ pub struct Input {
 }
 
 impl Input {
-    /// Rows of plain text: token t stands at position t and sees those before it. All but the first token is answer.
+    /// Rows of plain text: token t stands at position t and sees those before it. All but the first token is answer, none is
+    /// padding.
     pub fn rows(tokens: Vec<u32>, rows: usize, width: usize) -> Self {
         let positions = (0..rows).flat_map(|_| 0..width as u32).collect();
         Self {
@@ -92,6 +95,7 @@ impl Input {
             positions,
             mask: Mask::Causal { past: 0 },
             answers: vec![1; rows],
+            lengths: vec![width; rows],
             noise: None,
             adapters: Vec::new(),
         }
@@ -100,6 +104,12 @@ impl Input {
     /// Rows whose answers begin at the given tokens.
     pub fn with_answers(mut self, answers: Vec<usize>) -> Self {
         self.answers = answers;
+        self
+    }
+
+    /// Rows that end before the given tokens; the rest of each is padding.
+    pub fn with_lengths(mut self, lengths: Vec<usize>) -> Self {
+        self.lengths = lengths;
         self
     }
 
@@ -130,7 +140,9 @@ impl Input {
 
 impl From<&MicroBatch> for Input {
     fn from(batch: &MicroBatch) -> Self {
-        Self::rows(batch.tokens.clone(), batch.rows, batch.width).with_answers(batch.answers.clone())
+        Self::rows(batch.tokens.clone(), batch.rows, batch.width)
+            .with_answers(batch.answers.clone())
+            .with_lengths(batch.lengths.clone())
     }
 }
 

@@ -115,14 +115,11 @@ fn score_rows<M: Model>(model: &M, items: &[&Choices]) -> Vec<Vec<f64>> {
     let width = items.iter().map(|item| item.len()).max().unwrap_or(0);
     let mut layout = Layout::new(items, width);
     let input = Input {
-        rows: items.len(),
-        width,
-        tokens: std::mem::take(&mut layout.tokens),
         positions: std::mem::take(&mut layout.positions),
-        mask: crate::kernel::Mask::Causal { past: 0 },
         answers: items.iter().map(|item| item.context.len()).collect(),
-        noise: None,
+        lengths: items.iter().map(|item| item.len()).collect(),
         adapters: items.iter().map(|item| item.adapter).collect(),
+        ..Input::rows(std::mem::take(&mut layout.tokens), items.len(), width)
     };
     // A token sees itself, and what stands before it in the context or in its own branch.
     let branches = &layout.branches;

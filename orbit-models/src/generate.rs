@@ -3,6 +3,7 @@
 mod answer;
 mod cores;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
@@ -48,9 +49,9 @@ pub struct Ranked {
 /// Only sequences of `constraint` are written: the constraint is the last thing that touches the scores, and they are not
 /// normalised over it, so a score is the model's own. Exact when `beams` is at least the widest level of the tree.
 ///
-/// Cost: one pass over the prompts, then one token a beam a level. The prompt's keys are kept once, not once a beam: the beams
-/// of a prompt are a tree of tokens behind it, and a token sees its own ancestors. On a CPU a few prompts at a time are searched
-/// side by side, whatever the number of cores, so that results do not depend on it.
+/// Cost: one pass over the prompts and the tokens that every sequence begins with, then one token a beam a level. The prompt's keys are kept once, not once a beam: the beams
+/// of a prompt are a tree of tokens behind it, and a token sees its own ancestors. On a CPU a few prompts at a time, of like
+/// lengths, are searched side by side, whatever the number of cores, so that results do not depend on it.
 pub fn beam_search<M: Incremental>(
     model: &M,
     prompts: &[Vec<u32>],
@@ -59,39 +60,94 @@ pub fn beam_search<M: Incremental>(
 ) -> Result<Vec<Vec<Ranked>>> {
     check_prompts(model, prompts)?;
     let at_once = if model.devices().iter().all(is_cpu) { CPU_PROMPTS } else { prompts.len().max(1) };
+    let mut order: Vec<usize> = (0..prompts.len()).collect();
+    // The longest first: no core waits long for the last piece of another.
+    order.sort_by_key(|&at| Reverse(prompts[at].len()));
     // A clone shares its weights; a model may go to another thread, and need not be seen by two.
-    let pieces: Vec<(M, &[Vec<u32>])> = prompts.chunks(at_once).map(|piece| (model.clone(), piece)).collect();
-    let found = side_by_side(pieces, |(model, prompts)| search(&model, prompts, constraint, beams));
-    Ok(found.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    let pieces: Vec<(M, &[usize])> = order.chunks(at_once).map(|piece| (model.clone(), piece)).collect();
+    let found = side_by_side(pieces, |(model, piece)| {
+        let prompts: Vec<&[u32]> = piece.iter().map(|&at| prompts[at].as_slice()).collect();
+        search(&model, &prompts, constraint, beams)
+    });
+    let found = found.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let mut found: Vec<_> = order.into_iter().zip(found).collect();
+    found.sort_unstable_by_key(|(at, _)| *at);
+    Ok(found.into_iter().map(|(_, ranked)| ranked).collect())
 }
 
 /// Prompts searched at once on a CPU: with twenty beams their keys and values still fit a core's cache.
-const CPU_PROMPTS: usize = 16;
+const CPU_PROMPTS: usize = 8;
 
 /// The search over prompts that go through the model together.
 fn search(
     model: &impl Incremental,
-    prompts: &[Vec<u32>],
+    prompts: &[&[u32]],
     constraint: &impl Constraint,
     beams: usize,
 ) -> Result<Vec<Vec<Ranked>>> {
-    let mut search = Search::start(prompts, constraint.root());
+    let opening = Opening::of(constraint, model.vocabulary())?;
     let mut cache = Default::default();
-    let mut input = prompt_rows(prompts);
-    while let Some(next) = {
-        let scores = LogScores::new(model, model.hidden_after(&input, &mut cache), &search);
-        search.extend(&scores, constraint, beams)?
-    } {
-        input = next;
+    let mut hidden = model.hidden_after(&opening.after(prompts), &mut cache);
+    let mut search = Search::start(prompts, &opening, &opening.scores(model, hidden.clone(), prompts));
+    while let Some(input) = search.extend(&LogScores::new(model, hidden, &search), constraint, beams)? {
+        hidden = model.hidden_after(&input, &mut cache);
     }
     Ok(search.rows.into_iter().map(|row| row.ranked(beams)).collect())
+}
+
+/// What every sequence begins with.
+struct Opening {
+    tokens: Vec<u32>,
+    /// The first node that has a choice, or an item.
+    node: u32,
+}
+
+impl Opening {
+    fn of(constraint: &impl Constraint, vocabulary: usize) -> Result<Self> {
+        let mut opening = Self { tokens: Vec::new(), node: constraint.root() };
+        while let (&[token], child) = constraint.children(opening.node)
+            && constraint.item(child).is_none()
+        {
+            check_tokens(&[token], vocabulary)?;
+            opening.tokens.push(token);
+            opening.node = child;
+        }
+        Ok(opening)
+    }
+
+    /// The prompts, each with the opening behind it.
+    fn after(&self, prompts: &[&[u32]]) -> Input {
+        let opened: Vec<Vec<u32>> = prompts.iter().map(|prompt| [prompt, self.tokens.as_slice()].concat()).collect();
+        prompt_rows(&opened).with_answers(prompts.iter().map(|prompt| prompt.len()).collect())
+    }
+
+    /// log P of the opening after every prompt, given the hidden states of both.
+    fn scores(&self, model: &impl Model, hidden: Tensor<3>, prompts: &[&[u32]]) -> Vec<f64> {
+        let [rows, width, d] = hidden.dims();
+        let count = self.tokens.len();
+        if count == 0 {
+            return vec![0.0; rows];
+        }
+        let before = |(row, prompt): (usize, &&[u32])| {
+            let last = (row * width + prompt.len() - 1) as u32;
+            last..last + count as u32
+        };
+        let predictors: Vec<u32> = prompts.iter().enumerate().flat_map(before).collect();
+        let logits = model.logits(pick(hidden.reshape([rows * width, d]), &predictors));
+        let scores = on_host(log_likelihood(logits, &self.tokens.repeat(rows)).into_data());
+        scores.chunks_exact(count).map(|row| row.iter().copied().map(f64::from).sum()).collect()
+    }
+}
+
+fn on_host(data: TensorData) -> Vec<f32> {
+    data.convert::<f32>().try_into_vec().unwrap_or_default()
 }
 
 /// A sequence half written.
 struct Beam {
     node: u32,
     score: f64,
-    /// Columns of the cache, beyond the prompts, that hold this beam's tokens.
+    /// Columns of the cache, beyond those that all beams see, that hold this beam's tokens.
     path: Vec<usize>,
     /// Its last token, and where in the row that token's hidden state is.
     column: usize,
@@ -101,7 +157,8 @@ struct Beam {
 type Candidate = (f64, u32, usize, u32);
 
 struct Row {
-    prompt: usize,
+    /// Columns that all its beams see: the prompt, and what every sequence begins with.
+    begun: usize,
     live: Vec<Beam>,
     done: Vec<Ranked>,
 }
@@ -131,10 +188,9 @@ impl LogScores {
             .collect();
         let logits = model.logits(pick(hidden.reshape([rows * width, d]), &last));
         let [beams, vocabulary] = logits.dims();
-        let host = |data: TensorData| data.convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
         // log P of any one token says what the logits of its row are to be taken from.
-        let firsts = host(log_likelihood(logits.clone(), &vec![0; beams]).into_data());
-        let logits = host(logits.into_data());
+        let firsts = on_host(log_likelihood(logits.clone(), &vec![0; beams]).into_data());
+        let logits = on_host(logits.into_data());
         let log_totals = logits.chunks_exact(vocabulary).zip(firsts).map(|(row, first)| row[0] - first).collect();
         Self { logits, vocabulary, log_totals }
     }
@@ -145,12 +201,14 @@ impl LogScores {
 }
 
 impl Search {
-    fn start(prompts: &[Vec<u32>], root: u32) -> Self {
-        let rows = prompts.iter().map(|prompt| {
-            let beam = Beam { node: root, score: 0.0, path: Vec::new(), column: prompt.len() - 1 };
-            Row { prompt: prompt.len(), live: vec![beam], done: Vec::new() }
+    fn start(prompts: &[&[u32]], opening: &Opening, scores: &[f64]) -> Self {
+        let rows = prompts.iter().zip(scores).map(|(prompt, &score)| {
+            let begun = prompt.len() + opening.tokens.len();
+            let beam = Beam { node: opening.node, score, path: Vec::new(), column: begun - 1 };
+            Row { begun, live: vec![beam], done: Vec::new() }
         });
-        Self { rows: rows.collect(), seen: width(prompts), depth: 0, width: width(prompts) }
+        let width = width(prompts) + opening.tokens.len();
+        Self { rows: rows.collect(), seen: width, depth: 0, width }
     }
 
     /// Keeps the best continuations of every row; the tokens to run next, or none when all sequences have ended.
@@ -171,26 +229,18 @@ impl Search {
         let (rows, width) = (self.rows.len(), self.width);
         let keys = self.seen + width;
         let mut mask = vec![f32::NEG_INFINITY; rows * width * keys];
-        let mut input = Input {
-            rows,
-            width,
-            tokens: Vec::new(),
-            positions: Vec::new(),
-            mask: Mask::Causal { past: 0 },
-            answers: vec![0; rows],
-            noise: None,
-            adapters: Vec::new(),
-        };
+        let mut input =
+            Input { positions: Vec::new(), ..Input::rows(Vec::new(), rows, width).with_answers(vec![0; rows]) };
         for (index, (row, tokens)) in self.rows.iter().zip(tokens).enumerate() {
             for column in 0..width {
                 let mask = &mut mask[(index * width + column) * keys..][..keys];
                 mask[self.seen + column] = 0.0;
                 let Some(beam) = row.live.get(column) else { continue };
-                mask[..row.prompt].fill(0.0);
+                mask[..row.begun].fill(0.0);
                 beam.path.iter().for_each(|&seen| mask[seen] = 0.0);
             }
             input.tokens.extend(tokens.iter().copied().chain(std::iter::repeat(0)).take(width));
-            input.positions.extend(std::iter::repeat_n(row.prompt as u32 + self.depth, width));
+            input.positions.extend(std::iter::repeat_n(row.begun as u32 + self.depth, width));
         }
         input.mask = Mask::Additive(Arc::from(mask));
         self.seen = keys;
@@ -254,9 +304,9 @@ fn width(prompts: &[impl AsRef<[u32]>]) -> usize {
 pub(crate) fn prompt_rows(prompts: &[impl AsRef<[u32]>]) -> Input {
     let width = width(prompts);
     let padded = |prompt: &[u32]| prompt.iter().copied().chain(std::iter::repeat(0)).take(width).collect::<Vec<_>>();
-    let answers = prompts.iter().map(|prompt| prompt.as_ref().len()).collect();
+    let lengths: Vec<usize> = prompts.iter().map(|prompt| prompt.as_ref().len()).collect();
     let tokens = prompts.iter().flat_map(|prompt| padded(prompt.as_ref())).collect();
-    Input::rows(tokens, prompts.len(), width).with_answers(answers)
+    Input::rows(tokens, prompts.len(), width).with_answers(lengths.clone()).with_lengths(lengths)
 }
 
 fn check_prompts(model: &impl Model, prompts: &[impl AsRef<[u32]>]) -> Result<()> {

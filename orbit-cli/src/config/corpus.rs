@@ -200,7 +200,7 @@ pub(crate) enum IdMethod {
     ResidualKmeans,
     /// The same with every code used by as many items.
     BalancedKmeans,
-    /// TIGER's RQ-VAE, trained on the CPU: about two minutes for 12,000 items on two cores. To train it once for many runs, save
+    /// TIGER's RQ-VAE, trained on the CPU: under a minute for 12,000 items on two cores. To train it once for many runs, save
     /// IDs by `orbit ids` and give `file`.
     RqVae,
     /// Codes without meaning: a control.

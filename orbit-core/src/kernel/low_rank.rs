@@ -18,7 +18,7 @@ pub fn low_rank(z: Tensor<2>, x: Tensor<2>, a: Tensor<2>, b: Tensor<2>, scale: f
 mod fused {
     use rayon::prelude::*;
 
-    use crate::kernel::flex::{Flat, FlexOp, entries, extents, flat};
+    use crate::kernel::flex::{Flat, FlexOp, entries};
     use crate::kernel::lanes::vectorised;
     use crate::kernel::product::product;
 
@@ -35,27 +35,25 @@ mod fused {
         type Saved = [Flat; 4];
 
         fn forward(&self, [z, x, a, b]: [Flat; 4]) -> (Flat, Self::Saved) {
-            let ([n, out], [rank, _]) = (extents(&z), extents(&a));
-            let h = flat(scaled(product(&x, &a.transpose(0, 1)), self.scale), [n, rank]);
+            let h = scaled(product(&x, &a.transpose(0, 1)), self.scale);
             let mut y = product(&h, &b.transpose(0, 1));
-            add(&mut y, entries(&z));
-            (flat(y, [n, out]), [x, a, b, h])
+            add(y.storage_mut(), entries(&z));
+            (y, [x, a, b, h])
         }
 
         /// dz = g, dx = s · (g B) A, dA = s · (g B)ᵀ x, dB = gᵀ h.
         fn backward(&self, [x, a, b, h]: Self::Saved, gradient: Flat, wanted: [bool; 4]) -> [Option<Flat>; 4] {
-            let ([n, input], [rank, _], [out, _]) = (extents(&x), extents(&a), extents(&b));
-            let dh = flat(scaled(product(&gradient, &b), self.scale), [n, rank]);
+            let dh = scaled(product(&gradient, &b), self.scale);
             // The first layers of a model have inputs that nothing trained has touched.
-            let dx = wanted[1].then(|| flat(product(&dh, &a), [n, input]));
+            let dx = wanted[1].then(|| product(&dh, &a));
             let da = product(&dh.transpose(0, 1), &x);
             let db = product(&gradient.transpose(0, 1), &h);
-            [Some(gradient), dx, Some(flat(da, [rank, input])), Some(flat(db, [out, rank]))]
+            [Some(gradient), dx, Some(da), Some(db)]
         }
     }
 
-    fn scaled(mut x: Vec<f32>, by: f32) -> Vec<f32> {
-        x.iter_mut().for_each(|x| *x *= by);
+    fn scaled(mut x: Flat, by: f32) -> Flat {
+        x.storage_mut::<f32>().iter_mut().for_each(|x| *x *= by);
         x
     }
 

@@ -6,7 +6,7 @@
 use burn::backend::{Flex, ops::FloatTensorOps};
 use rayon::prelude::*;
 
-use super::flex::{Flat, entries, extents};
+use super::flex::{Flat, entries, extents, flat};
 
 /// Rows of the result that one task computes. Fixed, so that no bit depends on the number of threads.
 const ROWS_A_TASK: usize = 256;
@@ -14,9 +14,12 @@ const ROWS_A_TASK: usize = 256;
 /// Entries of a tile: a quarter of a megabyte.
 const ENTRIES_A_TILE: usize = 1 << 16;
 
-/// The entries of a b, for `[m, k]` and `[k, n]` of any strides.
-pub(super) fn product(a: &Flat, b: &Flat) -> Vec<f32> {
+/// a b, `[m, n]`, for `[m, k]` and `[k, n]` of any strides.
+pub(super) fn product(a: &Flat, b: &Flat) -> Flat {
     let ([m, _], [_, n]) = (extents(a), extents(b));
+    if m <= ROWS_A_TASK && m * n <= ENTRIES_A_TILE {
+        return Flex::float_matmul(a.clone(), b.clone());
+    }
     let mut out = zeros(m * n);
     out.par_chunks_mut((ROWS_A_TASK * n).max(1)).enumerate().for_each(|(task, out)| {
         let rows = out.len() / n;
@@ -30,7 +33,7 @@ pub(super) fn product(a: &Flat, b: &Flat) -> Vec<f32> {
             }
         }
     });
-    out
+    flat(out, [m, n])
 }
 
 /// A buffer of zeros, filled by all threads.

@@ -148,14 +148,9 @@ impl Prefix {
         }
         let positions = (0..width).map(|token| (self.length + token % self.suffix) as u32).collect();
         Input {
-            rows: 1,
-            width,
-            tokens: Vec::new(),
             positions,
             mask: Mask::Additive(Arc::from(mask)),
-            answers: vec![0],
-            noise: None,
-            adapters: Vec::new(),
+            ..Input::rows(Vec::new(), 1, width).with_answers(vec![0])
         }
     }
 }

@@ -101,14 +101,10 @@ fn next_tokens(prompts: &[&[u32]], tokens: Vec<u32>, written: usize, adapters: V
         mask[prompt.len()..prompted].fill(f32::NEG_INFINITY);
     }
     Input {
-        rows,
-        width: 1,
-        tokens,
         positions: prompts.iter().map(|prompt| (prompt.len() + written) as u32).collect(),
         mask: Mask::Additive(Arc::from(mask)),
-        answers: vec![0; rows],
-        noise: None,
         adapters,
+        ..Input::rows(tokens, rows, 1).with_answers(vec![0; rows])
     }
 }
 

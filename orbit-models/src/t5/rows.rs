@@ -46,8 +46,8 @@ impl Prompts {
 impl Answers {
     /// What follows the prompts of a first call, after `start`.
     pub(super) fn first(input: &Input, prompts: &Prompts, start: u32) -> Self {
-        let shortest = prompts.lengths.iter().copied().min().unwrap_or(1);
-        let width = input.width + 1 - shortest;
+        let answers = input.lengths.iter().zip(&prompts.lengths).map(|(length, prompt)| length.saturating_sub(*prompt));
+        let width = answers.max().unwrap_or(0) + 1;
         let mut answers = Self { width, tokens: Vec::with_capacity(input.rows * width), places: Vec::new() };
         for (row, &prompt) in prompts.lengths.iter().enumerate() {
             let at = |column: usize| row * input.width + column;
