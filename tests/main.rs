@@ -15,6 +15,7 @@ mod golden;
 mod kernels;
 mod lora;
 mod methods;
+mod old_runs;
 mod plugins;
 mod program;
 mod reference;
