@@ -31,8 +31,9 @@ const RUN: Kind = Kind {
     cases: CASES,
     base,
     lists: &["hooks", "evaluate.text.tasks"],
-    // What `orbit reproduce` reads, and no run.
+    // Where a disk fails, and what `orbit reproduce` reads.
     elsewhere: &[
+        "train.on_failed_save",
         "expected.minutes",
         "expected.machine",
         "expected.seeds",
@@ -47,8 +48,9 @@ const SEQUENCE: Kind = Kind {
     cases: SEQUENCE_CASES,
     base: sequence_base,
     lists: &["tasks", "hooks", "evaluate.text.tasks", "evaluate.watch.tasks", "replay.from.text.sources"],
-    // Other wordings of an instruction are for switches, which are trained apart; a run checks them and trains on none.
-    elsewhere: &["tasks.paraphrases"],
+    // Other wordings of an instruction are for switches, which are trained apart; a run checks them and trains on none. The other
+    // is for disks that fail.
+    elsewhere: &["tasks.paraphrases", "train.on_failed_save"],
 };
 
 const SASREC: Kind = Kind {
@@ -67,6 +69,8 @@ const SASREC: Kind = Kind {
         "corpus.documents.jsonl.queries",
         // It has no hooks that would ask for estimates.
         "train.estimate_examples",
+        // For disks that fail.
+        "train.on_failed_save",
         "expected.minutes",
         "expected.machine",
         "expected.seeds",
@@ -143,6 +147,10 @@ train.max_norm: 1e-3
 train.drift_every: 2
 train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
+train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.window: 2 where train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.sigmas: 1e9 where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
 hooks: [{ use = { decay = { strength = 10.0 } } }]
 hooks.only: [{ only = "layers.0.*", use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]
 hooks.every: [{ every = 2, use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]
@@ -194,6 +202,10 @@ train.max_norm: 1e-3
 train.drift_every: 2
 train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
+train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.window: 2 where train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.sigmas: 1e9 where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
 evaluate.users: 7
 evaluate.batch: 3
 evaluate.on: "validation"
@@ -252,6 +264,10 @@ train.max_norm: 1e-3
 train.drift_every: 2
 train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
+train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.window: 2 where train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.sigmas: 1e9 where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
 hooks: [{ use = { decay = { strength = 10.0 } } }]
 hooks.only: [{ only = "layers.0.*", use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]
 hooks.every: [{ every = 2, use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]

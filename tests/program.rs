@@ -47,6 +47,11 @@ pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// Whether tests that have a long form take it: `ORBIT_LONG=1`, as `stress` sets it.
+pub(crate) fn long_form() -> bool {
+    std::env::var_os("ORBIT_LONG").is_some()
+}
+
 /// A run of a few steps on a made-up catalogue.
 pub(crate) fn run_file(dir: &Path, more: &str) -> PathBuf {
     let model = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");

@@ -221,9 +221,9 @@ fn a_checkpoint_of_another_run_is_refused() {
 fn a_newer_format_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = saved(dir.path());
-    fs::write(path.join("manifest.json"), r#"{"format": 2, "what": {"nobody": "knows"}}"#).unwrap();
+    fs::write(path.join("manifest.json"), r#"{"format": 3, "what": {"nobody": "knows"}}"#).unwrap();
     let error = refusal(&path, keepers());
-    assert!(error.contains("has format 2, this build reads up to 1"), "{error}");
+    assert!(error.contains("has format 3, this build reads up to 2"), "{error}");
     assert!(refusal(&dir.path().join("nowhere"), keepers()).contains("nowhere"));
 }
 

@@ -151,7 +151,8 @@ fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<
     let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
     let feed = Feed::new(job.loader(run)?);
     let fit = Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?;
-    Ok(fit.with_loss(run.train.loss()).with_seed(run.seed).with_estimate_examples(run.train.estimate_examples))
+    let fit = fit.with_guard(run.train.guard())?.with_loss(run.train.loss()).with_seed(run.seed);
+    Ok(fit.with_estimate_examples(run.train.estimate_examples))
 }
 
 pub(crate) fn entry(hook: &HookEntry) -> Result<Entry> {
@@ -222,6 +223,7 @@ pub(crate) fn trained(name: &str, metrics: &[Metrics], drift: orbit_core::Drift)
         text: None,
         drift: report::Drift { l2: drift.l2, flips: drift.flips },
         max_drift: None,
+        spikes: training::spikes(metrics),
         merges: metrics.iter().map(|line| merges(&line.step.log)).sum(),
         tokens_per_second: Some(tokens as f64 / seconds).filter(|rate| rate.is_finite()),
         seconds,

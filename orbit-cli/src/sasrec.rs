@@ -54,7 +54,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
         Loader::new(examples(&split, run.sasrec.max_history), run.train.batch, run.train.micro_batch(), run.seed)?;
     let model = SasRec::random(run.sasrec.clone(), corpus.items.len(), run.seed, &device.autodiff());
     let fit = Fit::new(model, Vec::new(), Feed::new(loader), run.train.optimizer(), run.train.schedule())?;
-    let mut fit = fit.with_loss(run.train.loss()).with_seed(run.seed);
+    let mut fit = fit.with_guard(run.train.guard())?.with_loss(run.train.loss()).with_seed(run.seed);
     training::load_latest(&mut fit, dir)?;
     let origin = fit.origin_digest();
     training::listen_for_stop()?;

@@ -13,7 +13,7 @@ use orbit_data::Loader;
 use orbit_data::example::ExampleSource;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Train;
+use crate::config::{OnFailedSave, OnSpike, Train};
 use crate::progress::Progress;
 use crate::run_dir::{remove, write_file};
 use crate::watch::Seen;
@@ -62,6 +62,14 @@ pub(crate) struct Metrics {
     /// Looked at every so often, at the end of the step.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) watched: Vec<Seen>,
+    /// Spikes so far, those before the run went back too.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub(crate) spikes: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// When things happen beside stepping. By default nothing does.
@@ -72,6 +80,11 @@ pub(crate) struct Rhythm<'a, M> {
     pub(crate) save_every: u64,
     /// Checkpoints kept; the last one always is.
     pub(crate) keep: usize,
+    /// Whether the one of the lowest loss is kept too.
+    pub(crate) keep_best: bool,
+    pub(crate) on_failed_save: OnFailedSave,
+    /// Whether a spike of the loss sends the run back to its last checkpoint.
+    pub(crate) rolls_back: bool,
     /// Steps between looks at what is watched, and the look.
     pub(crate) watch: Option<(u64, Look<'a, M>)>,
 }
@@ -81,15 +94,31 @@ pub(crate) type Look<'a, M> = &'a dyn Fn(&M) -> Result<Vec<Seen>>;
 
 impl<M> Default for Rhythm<'_, M> {
     fn default() -> Self {
-        Self { drift_every: 0, save_every: 0, keep: 0, watch: None }
+        Self {
+            drift_every: 0,
+            save_every: 0,
+            keep: 0,
+            keep_best: false,
+            on_failed_save: OnFailedSave::Stop,
+            rolls_back: false,
+            watch: None,
+        }
     }
 }
 
 impl<M> Rhythm<'_, M> {
     pub(crate) fn of(train: &Train) -> Self {
-        Self { drift_every: train.drift_every, save_every: train.save_every, keep: train.keep, watch: None }
+        let Train { drift_every, save_every, keep, keep_best, on_failed_save, .. } = *train;
+        let rolls_back = train.guard.as_ref().is_some_and(|guard| guard.on_spike == OnSpike::Rollback);
+        Self { drift_every, save_every, keep, keep_best, on_failed_save, rolls_back, watch: None }
     }
 }
+
+/// Steps that a loss is averaged over where one says too little.
+const RECENT: usize = 20;
+
+/// How often a run goes back before it gives up (our choice).
+const ROLLBACKS: u64 = 8;
 
 /// How a loop of steps ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +139,25 @@ pub(crate) fn run<M: Model, B: Batches>(
     rhythm: &Rhythm<'_, M>,
     progress: &mut Progress,
 ) -> Result<Ending> {
-    let path = dir.join("metrics.jsonl");
-    keep_lines(&path, fit.steps())?;
-    let mut metrics = OpenOptions::new().create(true).append(true).open(&path).context(path.display().to_string())?;
+    let mut metrics = open_metrics(dir, fit.steps())?;
     let mut recent = VecDeque::new();
     while let Some(mut step) = fit.step().with_context(|| what_is_left(dir, again))? {
         let at = step.step;
+        if let Some(spike) = &step.spike {
+            tracing::warn!(
+                "step {at}: the {} is {:.4}, after {:.4} ± {:.4}",
+                spike.of.replace('_', " "),
+                spike.value,
+                spike.mean,
+                spike.deviation
+            );
+            if rhythm.rolls_back {
+                roll_back(fit, dir)?;
+                metrics = open_metrics(dir, fit.steps())?;
+                recent.clear();
+                continue;
+            }
+        }
         // JSON has no NaN.
         step.log.retain(|(_, value)| value.is_finite());
         let due = |every: u64| every > 0 && (at.is_multiple_of(every) || at == total);
@@ -123,19 +165,22 @@ pub(crate) fn run<M: Model, B: Batches>(
         let watch = rhythm.watch.filter(|(every, _)| due(*every));
         let watched = watch.map_or_else(|| Ok(Vec::new()), |(_, look)| look(&fit.model()))?;
         recent.push_back(step.loss);
-        if recent.len() > 20 {
+        if recent.len() > RECENT {
             recent.pop_front();
         }
         let loss = recent.iter().sum::<f64>() / recent.len() as f64;
         progress.set(at, &[("loss", loss)]);
-        let mut line = serde_json::to_vec(&Metrics { step, drift, watched })?;
+        let mut line = serde_json::to_vec(&Metrics { step, drift, watched, spikes: fit.spikes().0 })?;
         line.push(b'\n');
         metrics.write_all(&line)?;
         let stopping = stop_asked();
         // The end is saved too: what follows, measuring, takes long.
         if stopping || due(rhythm.save_every) || at == total {
             metrics.sync_data()?;
-            save(fit, dir, rhythm.keep)?;
+            let saved = save(fit, dir, rhythm).with_context(|| what_is_left(dir, again))?;
+            if stopping && !saved {
+                bail!("the run has stopped without its last steps: {}", what_is_left(dir, again));
+            }
         }
         if stopping && at < total {
             return Ok(Ending::Stopped);
@@ -170,21 +215,48 @@ pub(crate) fn resume(dir: &Path) -> String {
     format!("`orbit resume {}`", dir.display())
 }
 
-/// Saves a checkpoint, then removes the oldest beyond `keep`.
-fn save<M: Model, B: Batches>(fit: &Fit<M, B>, dir: &Path, keep: usize) -> Result<()> {
+/// Saves a checkpoint, then removes those that need not be kept. False where the disk does not take it and the run may go on:
+/// then none is removed.
+fn save<M: Model, B: Batches>(fit: &Fit<M, B>, dir: &Path, rhythm: &Rhythm<'_, M>) -> Result<bool> {
     let folder = dir.join("checkpoints");
-    fs::create_dir_all(&folder).context(folder.display().to_string())?;
     let place = folder.join(format!("step-{:08}", fit.steps()));
     if !place.exists() {
-        fit.save(&place)?;
+        match fit.save(&place) {
+            Err(error @ orbit_core::Error::Io { .. }) if rhythm.on_failed_save == OnFailedSave::GoOn => {
+                tracing::error!("no checkpoint at step {}: {error}; training goes on", fit.steps());
+                return Ok(false);
+            }
+            saved => saved?,
+        }
     }
     let mut all = checkpoints(dir)?;
-    let surplus = all.len().saturating_sub(keep.max(1));
-    tracing::debug!(step = fit.steps(), removed = surplus, "checkpoint");
-    for old in all.drain(..surplus) {
+    let newest = all.split_off(all.len().saturating_sub(rhythm.keep.max(1)));
+    if rhythm.keep_best && !all.is_empty() {
+        let best = best(dir, all.iter().chain(&newest))?;
+        all.retain(|checkpoint| Some(checkpoint) != best.as_ref());
+    }
+    tracing::debug!(step = fit.steps(), removed = all.len(), "checkpoint");
+    for old in all {
         fs::remove_dir_all(&old).context(old.display().to_string())?;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// The checkpoint with the lowest mean loss over the last steps before it.
+fn best<'a>(dir: &Path, checkpoints: impl Iterator<Item = &'a PathBuf>) -> Result<Option<PathBuf>> {
+    let metrics = read_metrics(dir)?;
+    let loss = |checkpoint: &PathBuf| {
+        let steps =
+            step_of(checkpoint).map_or(0, |step| usize::try_from(step).unwrap_or(usize::MAX)).min(metrics.len());
+        let last = &metrics[steps.saturating_sub(RECENT)..steps];
+        last.iter().map(|line| line.step.loss).sum::<f64>() / last.len() as f64
+    };
+    Ok(checkpoints.min_by(|a, b| loss(a).total_cmp(&loss(b))).cloned())
+}
+
+/// The step that a checkpoint's name says.
+fn step_of(checkpoint: &Path) -> Option<u64> {
+    checkpoint.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
 }
 
 /// The checkpoints of a run directory, oldest first.
@@ -195,28 +267,48 @@ pub(crate) fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
     }
     let entries = fs::read_dir(&folder).context(folder.display().to_string())?;
     let mut found: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    found.retain(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.strip_prefix("step-").is_some_and(|step| step.parse::<u64>().is_ok())
-    });
+    found.retain(|path| step_of(path).is_some());
     found.sort();
     Ok(found)
 }
 
 /// Takes up the newest checkpoint that is whole, if there is one. One that is damaged is named and put aside.
 pub(crate) fn load_latest<M: Model, B: Batches>(fit: &mut Fit<M, B>, dir: &Path) -> Result<()> {
+    latest(dir, |checkpoint| fit.load(checkpoint)).map(drop)
+}
+
+/// Flees from a spike of the loss.
+fn roll_back<M: Model, B: Batches>(fit: &mut Fit<M, B>, dir: &Path) -> Result<()> {
+    let (spikes, _) = fit.spikes();
+    if spikes > ROLLBACKS {
+        bail!(
+            "the loss has had {spikes} spikes, and going back to the last checkpoint does not help: lower train.learning_rate"
+        );
+    }
+    let from = fit.steps();
+    if !latest(dir, |checkpoint| fit.roll_back(checkpoint))? {
+        bail!(
+            "there is no checkpoint to go back to yet: set train.save_every lower, or train.guard.on_spike to \"skip\""
+        );
+    }
+    tracing::warn!("back from step {from} to {}, and on with the batches after it", fit.steps());
+    Ok(())
+}
+
+/// Loads the newest checkpoint that is whole; false if there is none.
+fn latest(dir: &Path, mut load: impl FnMut(&Path) -> orbit_core::Result<()>) -> Result<bool> {
     for checkpoint in checkpoints(dir)?.into_iter().rev() {
-        match fit.load(&checkpoint) {
+        match load(&checkpoint) {
             Err(damaged @ orbit_core::Error::Damaged { .. }) => {
                 let aside = checkpoint.with_extension("damaged");
                 tracing::error!("{damaged}; it is put aside as {}", aside.display());
                 remove(&aside)?;
                 fs::rename(&checkpoint, &aside).with_context(|| checkpoint.display().to_string())?;
             }
-            loaded => return Ok(loaded?),
+            loaded => return Ok(loaded.map(|()| true)?),
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Every line of `metrics.jsonl`.
@@ -227,6 +319,18 @@ pub(crate) fn read_metrics(dir: &Path) -> Result<Vec<Metrics>> {
     lines
         .map(|(at, line)| serde_json::from_str(&line?).with_context(|| format!("{}:{}", path.display(), at + 1)))
         .collect()
+}
+
+/// `metrics.jsonl`, to add to what the first `steps` steps wrote.
+fn open_metrics(dir: &Path, steps: u64) -> Result<File> {
+    let path = dir.join("metrics.jsonl");
+    keep_lines(&path, steps)?;
+    OpenOptions::new().create(true).append(true).open(&path).context(path.display().to_string())
+}
+
+/// Spikes of the loss in the steps of a run, or of a stage.
+pub(crate) fn spikes(metrics: &[Metrics]) -> u64 {
+    metrics.last().map_or(0, |line| line.spikes)
 }
 
 /// Cuts `metrics.jsonl` to the lines of the steps that a checkpoint has seen: later ones will come again.
@@ -245,7 +349,7 @@ fn keep_lines(path: &Path, steps: u64) -> Result<()> {
 static ASKED: AtomicU8 = AtomicU8::new(0);
 static LISTENING: AtomicBool = AtomicBool::new(false);
 
-/// The first Ctrl-C lets the step finish and saves; the second stops now.
+/// The first Ctrl-C, or SIGTERM, lets the step finish and saves; the second stops now.
 pub(crate) fn listen_for_stop() -> Result<()> {
     if LISTENING.swap(true, Ordering::Relaxed) {
         return Ok(());

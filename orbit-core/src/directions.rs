@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use orbit_hook::{Edit, Error, ErrorKind, ForwardPlan, Result};
+use orbit_hook::{Edit, Error, ErrorKind, ForwardPlan, Result, check_factor};
 
 use crate::checkpoint::read_tensors;
 use crate::trace::{At, Change, Sites, Trace};
@@ -23,6 +23,7 @@ impl Directions {
     }
 
     fn change(&mut self, edit: &Edit, device: &Device) -> Result<Change> {
+        check_factor("the scale of an edit", edit.scale.into())?;
         let key = (edit.file.clone(), edit.name.clone());
         let vector = match self.0.get(&key) {
             Some(vector) => vector.clone(),
@@ -42,6 +43,9 @@ fn read(Edit { file, name, .. }: &Edit, device: &Device) -> Result<Tensor<1>> {
     let names = || vectors.keys().cloned().collect::<Vec<_>>().join(", ");
     let missing = format!("{file} has no vector \"{name}\", it has {}", names());
     let entries = vectors.remove(name).ok_or_else(|| unknown(missing))?;
+    if let Some(value) = entries.iter().find(|entry| !entry.is_finite()) {
+        return Err(Error::failed(format!("{file}: the vector \"{name}\" has an entry that is {value}")));
+    }
     let length = entries.len();
     Ok(Tensor::from_data(TensorData::new(entries, [length]), device))
 }

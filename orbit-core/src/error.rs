@@ -39,8 +39,9 @@ pub enum Error {
     },
     /// A loss or gradient that is not a number. The weights are those from before the step.
     #[error(
-        "step {step}: {what} is not finite ({value}); nothing was updated. Rows of the batch: {batch}. A lower learning rate, \
-         a longer warm-up or a smaller clip may help"
+        "step {step}: {what} is not finite ({value}){}; nothing was updated. Rows of the batch: {batch}. A lower learning rate, \
+         a longer warm-up or a smaller clip may help",
+        parameter.as_ref().map_or_else(String::new, |name| format!(", nor is {name}"))
     )]
     NonFinite {
         /// The step's number.
@@ -49,8 +50,37 @@ pub enum Error {
         what: String,
         /// Its value.
         value: f64,
+        /// The first parameter whose weights are not finite, or else whose gradient is not; and the hooks that changed weights
+        /// in the step before, if it is the weights.
+        parameter: Option<String>,
         /// The rows of the batch, by example.
         batch: String,
+    },
+    /// A step whose loss or gradient is far above those before it. The weights are those from before the step.
+    #[error(
+        "step {step}: the {} is {:.4}, and the last ones were {:.4} on average with deviation {:.4}; nothing was updated. Rows of \
+         the batch: {batch}. Look at these rows; a lower learning rate or a smaller clip may help, and a guard can skip such steps",
+        spike.of.replace('_', " "), spike.value, spike.mean, spike.deviation
+    )]
+    Spike {
+        /// The step's number.
+        step: u64,
+        /// What was too high.
+        spike: crate::Spike,
+        /// The rows of the batch, by example.
+        batch: String,
+    },
+    /// Weights or moments that are not finite, and so are not saved.
+    #[error(
+        "after step {step}, {name} has an entry that is {value}: this is not saved, and the checkpoint before stays"
+    )]
+    Poisoned {
+        /// Steps done.
+        step: u64,
+        /// The parameter, or `first.` or `second.` and the parameter for a moment of it.
+        name: String,
+        /// The first entry that is not finite.
+        value: f32,
     },
     /// A run in which a step has failed half way.
     #[error("step {step} has failed half way: go on from the last checkpoint")]

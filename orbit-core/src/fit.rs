@@ -1,6 +1,7 @@
 //! The training loop, one step at a time. The caller owns the loop.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
@@ -11,6 +12,7 @@ use tracing::debug;
 use crate::arithmetic::{Reduce, Update, read, reduce, update};
 use crate::directions::Directions;
 use crate::estimate::Estimate;
+use crate::guard::{Guard, GuardState, OnSpike, Spike};
 use crate::kernel::{cross_entropy, dynamic_cross_entropy, pick, scramble};
 use crate::model::check_tokens;
 use crate::optim::{Moments, global_norm};
@@ -103,8 +105,12 @@ pub struct Fit<M, B> {
     seed: u64,
     /// Examples that an estimate of what parameters matter is made from.
     estimate_examples: usize,
-    /// The digest of the first stage's origin, once that is over.
-    pub(crate) run_origin: Option<String>,
+    /// The digest of the first stage's origin, once somebody has asked.
+    pub(crate) run_origin: OnceLock<String>,
+    guard: Option<Guard>,
+    pub(crate) guarded: GuardState,
+    /// The hooks that changed something in the last step.
+    last_acted: Vec<String>,
     /// Steps done, in this stage.
     pub(crate) done: u64,
     pub(crate) finished: bool,
@@ -165,6 +171,9 @@ pub struct StepReport {
     pub log: Log,
     /// The hooks that changed gradients or weights.
     pub acted: Vec<String>,
+    /// What the guard says of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spike: Option<Spike>,
     /// Tokens that were not padding.
     pub tokens: usize,
     /// Tokens that were.
@@ -212,7 +221,10 @@ impl<M: Model, B: Batches> Fit<M, B> {
             loss: Loss::default(),
             seed: 0,
             estimate_examples: 200,
-            run_origin: None,
+            run_origin: OnceLock::new(),
+            guard: None,
+            guarded: GuardState::default(),
+            last_acted: Vec::new(),
             done: 0,
             finished: false,
             torn: false,
@@ -240,6 +252,16 @@ impl<M: Model, B: Batches> Fit<M, B> {
         self
     }
 
+    /// Looks out for spikes of the loss, if there is a guard.
+    ///
+    /// # Errors
+    /// For a window or a threshold that cannot be.
+    pub fn with_guard(mut self, guard: Option<Guard>) -> Result<Self> {
+        guard.as_ref().map_or(Ok(()), Guard::check)?;
+        self.guard = guard;
+        Ok(self)
+    }
+
     /// Begins the next stage. Steps count from 1 again; hooks are attached again and keep what they know.
     ///
     /// # Errors
@@ -248,7 +270,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
         if !self.finished || self.torn {
             return Err(Error::Input("the stage before has not finished".into()));
         }
-        self.run_origin = Some(self.origin_digest());
+        // What it began from, before that is gone.
+        self.origin_digest();
         let replaced = stage.model.is_some();
         if let Some(model) = stage.model {
             let trained = Trained::of(&model);
@@ -268,6 +291,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         attached?;
         (self.batches, self.schedule, self.seed) = (stage.batches, stage.schedule, stage.seed);
         (self.done, self.finished) = (0, false);
+        self.guarded = GuardState::default();
         self.finish_log = Log::new();
         Ok(())
     }
@@ -290,17 +314,31 @@ impl<M: Model, B: Batches> Fit<M, B> {
     fn whole_step(&mut self) -> Result<Option<StepReport>> {
         let start = Instant::now();
         let number = self.done + 1;
-        let batch = if number > self.schedule.total { None } else { self.batches.batch(number)? };
+        let batch =
+            if number > self.schedule.total { None } else { self.batches.batch(number + self.guarded.passed_over)? };
         let Some(batch) = batch else { return self.finish().map(|()| None) };
         let step = Step { number, total: self.schedule.total, learning_rate: self.schedule.at(number) };
 
         let mut log = Log::new();
         let (loss, terms) = self.backward(&step, &batch, &mut log)?;
         let norm = self.finite_norm(&step, &batch)?;
-        self.hollow();
-        let updated = self.update(&step, &batch, norm, &mut log);
-        self.fill();
-        let (acted, hook_seconds) = updated?;
+        let spike = self.guard.and_then(|guard| guard.look(&mut self.guarded, loss, norm));
+        let (acted, hook_seconds) = match (&spike, self.guard.map(|guard| guard.on_spike)) {
+            (Some(spike), Some(OnSpike::Stop)) => {
+                return Err(Error::Spike { step: number, spike: spike.clone(), batch: rows(&batch) });
+            }
+            (Some(_), Some(OnSpike::Skip)) => {
+                self.vectors.gradients = None;
+                (Vec::new(), 0.0)
+            }
+            _ => {
+                self.hollow();
+                let updated = self.update(&step, &batch, norm, &mut log);
+                self.fill();
+                updated?
+            }
+        };
+        self.last_acted.clone_from(&acted);
         self.done = number;
 
         let tokens = batch.iter().flat_map(|micro| &micro.lengths).sum();
@@ -313,6 +351,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
             gradient_norm: norm,
             log,
             acted,
+            spike,
             tokens,
             padding: batch.iter().map(|micro| micro.tokens.len()).sum::<usize>() - tokens,
             seconds: start.elapsed().as_secs_f64(),
@@ -323,6 +362,24 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// What hooks reported when they finished, by `hook.key`.
     pub fn finish_log(&self) -> &[(String, f64)] {
         &self.finish_log
+    }
+
+    /// Spikes that the guard has seen in this stage, and batches that it has passed over.
+    pub fn spikes(&self) -> (u64, u64) {
+        (self.guarded.spikes, self.guarded.passed_over)
+    }
+
+    /// Goes back to a checkpoint of this stage, and on from there with the batches after those that led here: the run does not
+    /// meet the spike again that it fled from. Spikes and batches passed over are counted on.
+    ///
+    /// # Errors
+    /// Those of [`Fit::load`].
+    pub fn roll_back(&mut self, dir: impl AsRef<std::path::Path>) -> Result<()> {
+        let (from, before) = (self.done, self.spikes());
+        self.load(dir)?;
+        self.guarded.spikes = before.0;
+        self.guarded.passed_over = before.1 + from - self.done;
+        Ok(())
     }
 
     /// Steps done.
@@ -368,14 +425,14 @@ impl<M: Model, B: Batches> Fit<M, B> {
             let (task, parts) = self.forward(step, &plan, micro, 1.0 / answers as f32, (share, noise), log)?;
             let value = number(&task);
             if !value.is_finite() {
-                return Err(not_finite(step, "the loss", value, batch));
+                return Err(self.not_finite(step, "the loss", value, batch));
             }
             loss += value;
             let mut total = task;
             for (name, part) in parts {
                 let value = number(&part);
                 if !value.is_finite() {
-                    return Err(not_finite(step, &format!("the loss term {name}"), value, batch));
+                    return Err(self.not_finite(step, &format!("the loss term {name}"), value, batch));
                 }
                 add(&mut terms, name, value);
                 total = total + part;
@@ -428,9 +485,34 @@ impl<M: Model, B: Batches> Fit<M, B> {
         }
     }
 
+    /// The error, with where it may have come from: looked for now, since it is the end of the run anyway.
+    fn not_finite(&self, step: &Step, what: &str, value: f64, batch: &[MicroBatch]) -> Error {
+        let params = &self.vectors.trained.params;
+        let first = |tensors: &[Tensor<1>]| {
+            let poisoned = |tensor: &Tensor<1>| read(tensor.clone().detach()).iter().any(|entry| !entry.is_finite());
+            tensors.iter().position(poisoned).map(|at| params[at].name.as_str())
+        };
+        let weights = match self.vectors.weights.is_empty() {
+            true => &self.vectors.trained.weights(&self.model),
+            false => &self.vectors.weights,
+        };
+        let parameter = if let Some(name) = first(weights) {
+            let hooks = self.last_acted.join(", ");
+            Some(if hooks.is_empty() {
+                name.into()
+            } else {
+                format!("{name}, which step {} left so with the hooks {hooks}", self.done)
+            })
+        } else {
+            let gradients = self.vectors.gradients.as_deref().unwrap_or(&[]);
+            first(gradients).map(|name| format!("the gradient of {name}"))
+        };
+        Error::NonFinite { step: step.number, what: what.into(), value, parameter, batch: rows(batch) }
+    }
+
     fn finite_norm(&self, step: &Step, batch: &[MicroBatch]) -> Result<f64> {
         let norm = global_norm(self.vectors.gradients.as_deref().unwrap_or(&[]));
-        if norm.is_finite() { Ok(norm) } else { Err(not_finite(step, "the gradient norm", norm, batch)) }
+        if norm.is_finite() { Ok(norm) } else { Err(self.not_finite(step, "the gradient norm", norm, batch)) }
     }
 
     /// The hooks' turn on the gradients, the optimizer's update, the hooks' turn on the weights. Gives the hooks that changed
@@ -539,7 +621,8 @@ fn add(log: &mut Log, key: String, value: f64) {
     }
 }
 
-fn not_finite(step: &Step, what: &str, value: f64, batch: &[MicroBatch]) -> Error {
+/// The rows of a batch, by example.
+fn rows(batch: &[MicroBatch]) -> String {
     let rows: Vec<String> = batch.iter().flat_map(|micro| &micro.examples).map(usize::to_string).collect();
-    Error::NonFinite { step: step.number, what: what.into(), value, batch: rows.join(", ") }
+    rows.join(", ")
 }

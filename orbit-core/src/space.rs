@@ -231,6 +231,9 @@ impl Space for BurnSpace<'_> {
             let Some(entries) = tensors.remove(name).filter(|entries| entries.len() == length) else {
                 return Err(Error::failed(format!("{file} has no tensor \"{name}\" of shape {shape:?}")));
             };
+            if let Some(value) = entries.iter().find(|entry| !entry.is_finite()) {
+                return Err(Error::failed(format!("{file}: \"{name}\" has an entry that is {value}")));
+            }
             self.change(slot, place, |tensor| *tensor = like(tensor, entries));
         }
         Ok(())

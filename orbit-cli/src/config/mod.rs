@@ -38,7 +38,7 @@ pub(crate) use sasrec::{HeldOut, Ranking, SasRecFile};
 pub(crate) use sequence::{Adapters, Origin, ReplayFrom, SequenceFile};
 use sequence::{EvaluateTasks, Replay, Sequence};
 pub(crate) use study::{General, Method, Studied, StudyFile};
-pub(crate) use train::{Schedule, Train};
+pub(crate) use train::{OnFailedSave, OnSpike, Schedule, Train};
 pub(crate) use watch::{WatchSection, WatchedTask};
 
 /// One fine-tuning: a model, a corpus, how to train, what holds the weights, and what to measure.

@@ -117,6 +117,8 @@ fn defaults_are_spelled_out() {
         drift_every = 10
         save_every = 0
         keep = 2
+        keep_best = true
+        on_failed_save = "stop"
 
         [evaluate]
         untouched = true
@@ -168,7 +170,7 @@ fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
                |
             18 | microbatch = 4
                | ^^^^^^^^^^
-            unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `loss`, `estimate_examples`, `max_norm`, `drift_every`, `save_every`, `keep`
+            unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `loss`, `estimate_examples`, `max_norm`, `drift_every`, `save_every`, `keep`, `keep_best`, `on_failed_save`, `guard`
             did you mean `micro_batch`?"#]],
     );
     check_error(

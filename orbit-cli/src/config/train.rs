@@ -41,6 +41,57 @@ pub(crate) struct Train {
     pub save_every: u64,
     /// How many checkpoints are kept, the newest ones. Default: 2.
     pub keep: usize,
+    /// Whether the checkpoint with the lowest loss is kept too: the mean over the 20 steps before it. Default: true.
+    pub keep_best: bool,
+    /// What a checkpoint does that the disk does not take; the one before stays in any case. Default: stop.
+    pub on_failed_save: OnFailedSave,
+    /// Looks out for spikes of the loss. Default: nothing does; a loss or gradient that is not finite stops the run in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardSection>,
+}
+
+/// What a checkpoint does that the disk does not take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnFailedSave {
+    /// Stops the run.
+    #[default]
+    Stop,
+    /// Says so and trains on, until the next one.
+    GoOn,
+}
+
+/// A spike is a step whose loss or gradient norm is above mean + `sigmas` · deviation of the last `window` steps.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct GuardSection {
+    /// Steps that a step is compared with; half of them have to be there. Default: 128.
+    pub window: usize,
+    /// Deviations above the mean that are too many. Default: 6.
+    pub sigmas: f64,
+    /// What is done. Default: stop.
+    pub on_spike: OnSpike,
+}
+
+/// What is done about a spike. The report has their number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnSpike {
+    /// Stops the run before the update, and says what was seen.
+    #[default]
+    Stop,
+    /// Says so and goes on.
+    Warn,
+    /// Makes no update with this batch.
+    Skip,
+    /// Goes back to the last checkpoint, and on from there with the batches after this one. At most eight times a run.
+    Rollback,
+}
+
+impl Default for GuardSection {
+    fn default() -> Self {
+        Self { window: 128, sigmas: 6.0, on_spike: OnSpike::Stop }
+    }
 }
 
 /// What the learning rate does after the warm-up.
@@ -85,6 +136,9 @@ impl Default for Train {
             drift_every: 10,
             save_every: 0,
             keep: 2,
+            keep_best: true,
+            on_failed_save: OnFailedSave::Stop,
+            guard: None,
         }
     }
 }
@@ -119,6 +173,17 @@ impl Train {
         }
     }
 
+    /// The guard. A run that goes back makes no update with what it flees from.
+    pub(crate) fn guard(&self) -> Option<orbit_core::Guard> {
+        let GuardSection { window, sigmas, on_spike } = *self.guard.as_ref()?;
+        let on_spike = match on_spike {
+            OnSpike::Stop => orbit_core::OnSpike::Stop,
+            OnSpike::Warn => orbit_core::OnSpike::Go,
+            OnSpike::Skip | OnSpike::Rollback => orbit_core::OnSpike::Skip,
+        };
+        Some(orbit_core::Guard { window, sigmas, on_spike })
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
         range::at_least_one("train.steps", self.steps)?;
         range::at_least_one("train.batch", self.batch)?;
@@ -136,6 +201,13 @@ impl Train {
         range::finite("train.weight_decay", self.weight_decay)?;
         if self.weight_decay < 0.0 {
             return fault("train.weight_decay", format!("must be 0 or above, got {}", self.weight_decay));
+        }
+        if let Some(guard) = &self.guard {
+            range::above_zero("train.guard.sigmas", guard.sigmas)?;
+            range::finite("train.guard.sigmas", guard.sigmas)?;
+            if guard.window < 2 {
+                return fault("train.guard.window", format!("must be at least 2, got {}", guard.window));
+            }
         }
         if !self.batch.is_multiple_of(self.micro_batch()) {
             let reason =

@@ -135,6 +135,9 @@ pub(crate) struct Run {
     pub max_drift: Option<MaxDrift>,
     /// How often the weights were merged with the original ones.
     pub merges: u64,
+    /// Steps that the guard took for spikes of the loss.
+    #[serde(default)]
+    pub spikes: u64,
     /// Non-padding tokens through the model a second, training only.
     pub tokens_per_second: Option<f64>,
     /// Wall-clock time of training, in seconds.

@@ -65,6 +65,7 @@ pub(super) fn run(name: &str, hooks: &[&str], retention: Option<f64>, recall_at_
         text: retention.map(text),
         drift: history.last().and_then(|last| last.drift).unwrap_or_default(),
         max_drift: merging.then_some(MaxDrift { metric: DriftMetric::Flips, value: 0.0075 }),
+        spikes: 0,
         merges: history.iter().map(|point| point.merges).sum(),
         tokens_per_second: Some(1234.5),
         seconds: 742.0,

@@ -123,6 +123,9 @@ pub(crate) struct Stage {
     pub drift: Drift,
     /// How often hooks merged the weights with the origin.
     pub merges: u64,
+    /// Steps that the guard took for spikes of the loss.
+    #[serde(default)]
+    pub spikes: u64,
     /// Hooks that changed something, with the number of steps.
     pub acted: Vec<(String, u64)>,
     /// KL(model before the sequence ‖ model now) on the answers of this task's test part, in nats a token.

@@ -14,7 +14,7 @@ use crate::language::{Item, Metric, Suite, SuiteResult};
 use crate::report::sequence::{SequenceReport, Stage, SuiteColumn, TaskColumn, TaskScore};
 use crate::report::watched::{Look, WatchedTask};
 use crate::report::{self, Point};
-use crate::training::Metrics;
+use crate::training::{self, Metrics};
 use crate::watch::Seen;
 use crate::{fine_tune, machine};
 
@@ -39,6 +39,8 @@ pub(crate) struct StageRecord {
     tokens_per_second: Option<f64>,
     drift: report::Drift,
     merges: u64,
+    #[serde(default)]
+    spikes: u64,
     pub(crate) acted: Vec<(String, u64)>,
     trained_parameters: u64,
     history: Vec<Point>,
@@ -64,6 +66,7 @@ impl StageRecord {
             seconds,
             tokens_per_second: Some(tokens as f64 / seconds).filter(|rate| rate.is_finite()),
             drift: report::Drift { l2: drift.l2, flips: drift.flips },
+            spikes: training::spikes(metrics),
             merges: merged + fine_tune::merges(fit.finish_log()),
             acted: fit.acted(),
             trained_parameters: trained as u64,
@@ -107,6 +110,7 @@ pub(crate) fn report(
         tokens_per_second: record.tokens_per_second,
         drift: record.drift,
         merges: record.merges,
+        spikes: record.spikes,
         acted: record.acted.clone(),
         divergence: record.divergence,
         history: record.history.clone(),

@@ -170,7 +170,8 @@ impl<'a> Course<'a> {
         let hooks = self.run.hooks.iter().map(fine_tune::entry).collect::<Result<Vec<Entry>>>()?;
         let train = &self.run.train;
         let fit = Fit::new(model, hooks, feed, train.optimizer(), schedule)?;
-        Ok(fit.with_loss(train.loss()).with_seed(seed).with_estimate_examples(train.estimate_examples))
+        let fit = fit.with_guard(train.guard())?.with_loss(train.loss()).with_seed(seed);
+        Ok(fit.with_estimate_examples(train.estimate_examples))
     }
 
     /// The adapter that a stage begins with.

@@ -192,6 +192,7 @@ fn stage_of(made: &Made, seed: u64, stage: usize) -> Stage {
         tokens_per_second: Some(2310.0),
         drift: drift(120),
         merges: 0,
+        spikes: 0,
         acted: Vec::new(),
         divergence: Some(0.2 + 0.1 * stage as f64 * made.loss + 0.02 * hash(&[seed, stage as u64])),
         history: (1..=120).map(point).collect(),

@@ -2,63 +2,42 @@
 //!
 //! ```text
 //! step-00000080/
-//!   manifest.json          format, step, origin digest, and the size and SHA-256 of every other file; written last
+//!   manifest.json          format, step, origin digest, what the guard has seen, and the size and SHA-256 of every other file;
+//!                          written last
 //!   weights.safetensors    the parameters, f32
 //!   optimizer.safetensors  the two moments of AdamW, as first.NAME and second.NAME
 //!   slots.safetensors      vectors of hooks, as POSITION.SLOT.NAME
 //!   hooks.json             what each hook saved, by position and name
 //! ```
 //!
-//! It is written to a directory beside its place, every file synced, and renamed. Loading checks every digest.
+//! It is written to a directory beside its place, every file synced, and renamed. Weights and moments that are not finite are not
+//! saved. Loading checks every digest.
+
+mod manifest;
+mod write;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use orbit_hook::{Entry, Param, State};
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use manifest::{FileRecord, MANIFEST, Manifest, hex, read_json};
+
 use crate::arithmetic::{like, read};
+use crate::disk::{Disk, System};
 use crate::optim::Moments;
 use crate::space::Slots;
 use crate::{Batches, Error, Fit, Model, Result};
 
-/// The layout of the directory. Raised when it changes.
-const FORMAT: u32 = 1;
-const MANIFEST: &str = "manifest.json";
 const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const SLOTS: &str = "slots.safetensors";
 const HOOKS: &str = "hooks.json";
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    format: u32,
-    step: u64,
-    finished: bool,
-    origin: String,
-    files: BTreeMap<String, FileRecord>,
-    /// SHA-256 of the other fields: a flipped bit in a number would still be a number.
-    sha256: String,
-}
-
-/// What manifests of every format have.
-#[derive(Deserialize)]
-struct Header {
-    format: u32,
-}
-
-#[derive(Serialize, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-struct FileRecord {
-    bytes: u64,
-    sha256: String,
-}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,7 +60,16 @@ enum SavedEntry {
 
 impl<M: Model, B: Batches> Fit<M, B> {
     /// Saves everything that a later [`Fit::load`] needs to go on as if nothing had happened. `dir` must not be there yet.
+    ///
+    /// # Errors
+    /// Whatever the disk says, [`Error::Poisoned`] for weights that are not finite, [`Error::Torn`] after a step that failed. Then
+    /// nothing is left of it.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
+        self.save_on(&System, dir)
+    }
+
+    /// [`Fit::save`] through other operations on files than the system's.
+    pub fn save_on(&self, disk: &dyn Disk, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
         if self.torn {
             return Err(Error::Torn { step: self.done + 1 });
@@ -93,30 +81,24 @@ impl<M: Model, B: Batches> Fit<M, B> {
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(|e| Error::io(&partial, e))?;
+            disk.remove_dir(&partial).map_err(|e| Error::io(&partial, e))?;
         }
-        fs::create_dir_all(&partial).map_err(|e| Error::io(&partial, e))?;
-        let files = self.write_files(&partial)?;
-        let mut manifest = Manifest {
-            format: FORMAT,
-            step: self.done,
-            finished: self.finished,
-            origin: self.origin_digest(),
-            files,
-            sha256: String::new(),
-        };
-        manifest.sha256 = manifest.digest()?;
-        write_json(&partial.join(MANIFEST), &manifest)?;
-        sync(&partial)?;
-        fs::rename(&partial, dir).map_err(|e| Error::io(dir, e))?;
-        sync(dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        let saved =
+            self.write_files(disk, &partial).and_then(|()| disk.rename(&partial, dir).map_err(|e| Error::io(dir, e)));
+        if saved.is_err() && partial.exists() {
+            // It would only fill the disk, which may be what went wrong.
+            let _ = disk.remove_dir(&partial);
+        }
+        saved?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        disk.sync_dir(parent).map_err(|e| Error::io(parent, e))
     }
 
     /// Goes on from a checkpoint that this run, with the same model, hooks and optimizer, has saved. An error leaves the run as
     /// it was made, but for hooks that have loaded already.
     pub fn load(&mut self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
-        let manifest = verified(dir)?;
+        let manifest = Manifest::verified(dir)?;
         if manifest.origin != self.origin_digest() {
             return Err(Error::checkpoint(dir, "was saved by a run that began from other weights; give it that model"));
         }
@@ -145,41 +127,57 @@ impl<M: Model, B: Batches> Fit<M, B> {
         self.moments = Moments { first, second };
         self.done = manifest.step;
         self.finished = manifest.finished;
+        self.guarded = manifest.guard;
         self.torn = false;
         Ok(())
     }
 
-    /// SHA-256 over the original weights of the first stage: which model the run began from.
+    /// SHA-256 over the original weights of the first stage: which model the run began from. Computed once a run.
     pub fn origin_digest(&self) -> String {
-        if let Some(digest) = &self.run_origin {
-            return digest.clone();
-        }
-        let mut hasher = Sha256::new();
-        for (param, origin) in self.vectors.trained.params.iter().zip(&self.vectors.origin) {
-            if let Some(origin) = origin {
-                hasher.update(param.name.as_bytes());
-                hasher.update(bytes(&read(origin.clone())));
+        let digest = || {
+            let (mut hasher, mut bytes) = (Sha256::new(), Vec::new());
+            for (param, origin) in self.vectors.trained.params.iter().zip(&self.vectors.origin) {
+                if let Some(origin) = origin {
+                    let entries = read(origin.clone());
+                    bytes.resize(size_of_val(entries.as_slice()), 0);
+                    write::little_endian(&entries, &mut bytes);
+                    hasher.update(param.name.as_bytes());
+                    hasher.update(&bytes);
+                }
             }
-        }
-        hex(&hasher.finalize())
+            hex(&hasher.finalize())
+        };
+        self.run_origin.get_or_init(digest).clone()
     }
 
-    fn write_files(&self, dir: &Path) -> Result<BTreeMap<String, FileRecord>> {
+    /// Writes all files into a new directory, the manifest last, and syncs it.
+    fn write_files(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        disk.create_dir(dir).map_err(|e| Error::io(dir, e))?;
         let named = |prefix: &str, tensors: &[Tensor<1>]| -> Vec<(String, Tensor<1>)> {
             let names = self.vectors.trained.params.iter().map(|param| format!("{prefix}{}", param.name));
             names.zip(tensors.iter().cloned()).collect()
         };
         let mut moments = named("first.", &self.moments.first);
         moments.extend(named("second.", &self.moments.second));
+        let weights = named("", &self.vectors.trained.weights(&self.model));
+        let finite = |name: &str, entries: &[f32]| match entries.iter().find(|entry| !entry.is_finite()) {
+            Some(&value) => Err(Error::Poisoned { step: self.done, name: name.into(), value }),
+            None => Ok(()),
+        };
+        // What a hook keeps is its own affair.
+        let any = |_: &str, _: &[f32]| Ok(());
+        let path = |file: &str| dir.join(file);
         let hooks: Vec<SavedHook> = self.stack.0.iter().map(saved_hook).collect::<Result<_>>()?;
-        let mut files = BTreeMap::new();
-        let weights = self.vectors.trained.weights(&self.model);
-        for (file, tensors) in [(WEIGHTS, named("", &weights)), (OPTIMIZER, moments), (SLOTS, self.slots())] {
-            files.insert(file.to_owned(), write_tensors(&dir.join(file), tensors)?);
-        }
-        write_json(&dir.join(HOOKS), &hooks)?;
-        files.insert(HOOKS.into(), record(&dir.join(HOOKS))?);
-        Ok(files)
+        let files: BTreeMap<String, FileRecord> = [
+            (WEIGHTS.into(), write::tensors(disk, &path(WEIGHTS), weights, finite)?),
+            (OPTIMIZER.into(), write::tensors(disk, &path(OPTIMIZER), moments, finite)?),
+            (SLOTS.into(), write::tensors(disk, &path(SLOTS), self.slots(), any)?),
+            (HOOKS.into(), write::json(disk, &path(HOOKS), &hooks)?),
+        ]
+        .into();
+        let manifest = Manifest::new((self.done, self.finished), self.origin_digest(), files, self.guarded.clone())?;
+        write::json(disk, &path(MANIFEST), &manifest)?;
+        disk.sync_dir(dir).map_err(|e| Error::io(dir, e))
     }
 
     fn slots(&self) -> Vec<(String, Tensor<1>)> {
@@ -224,36 +222,6 @@ impl<M: Model, B: Batches> Fit<M, B> {
     }
 }
 
-impl Manifest {
-    fn digest(&self) -> Result<String> {
-        let others = (self.format, self.step, self.finished, &self.origin, &self.files);
-        let bytes = serde_json::to_vec(&others).map_err(|e| Error::checkpoint(MANIFEST, e.to_string()))?;
-        Ok(hex(&Sha256::digest(bytes)))
-    }
-}
-
-/// Reads the manifest and checks every file that it names.
-fn verified(dir: &Path) -> Result<Manifest> {
-    let path = dir.join(MANIFEST);
-    let unread = |error: Error| Error::damaged(dir, error.to_string());
-    let Header { format } = read_json(&path).map_err(unread)?;
-    if format > FORMAT {
-        return Err(Error::checkpoint(path, format!("has format {format}, this build reads up to {FORMAT}")));
-    }
-    let manifest: Manifest = read_json(&path).map_err(unread)?;
-    if manifest.digest()? != manifest.sha256 {
-        return Err(Error::damaged(path, "is damaged: its digest is not the one it gives"));
-    }
-    for (name, expected) in &manifest.files {
-        let found = record(&dir.join(name)).map_err(unread)?;
-        if found != *expected {
-            let reason = format!("{name} is damaged: its digest is {}, not {}", found.sha256, expected.sha256);
-            return Err(Error::damaged(dir, reason));
-        }
-    }
-    Ok(manifest)
-}
-
 /// The hook's place in the list, the slot and the parameter that a name in the file of slots stands for.
 fn slot_key(key: &str) -> Option<(usize, u8, &str)> {
     let (position, rest) = key.split_once('.')?;
@@ -292,37 +260,6 @@ fn state(saved: BTreeMap<String, SavedEntry>) -> State {
     state
 }
 
-/// One tensor on its way to a file: read from the device when its turn comes.
-struct Stored {
-    tensor: Tensor<1>,
-    shape: [usize; 1],
-}
-
-impl View for Stored {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        bytes(&read(self.tensor.clone())).into()
-    }
-    fn data_len(&self) -> usize {
-        self.shape[0] * size_of::<f32>()
-    }
-}
-
-fn write_tensors(path: &Path, tensors: Vec<(String, Tensor<1>)>) -> Result<FileRecord> {
-    let views = tensors.into_iter().map(|(name, tensor)| {
-        let shape = tensor.dims();
-        (name, Stored { tensor, shape })
-    });
-    safetensors::serialize_to_file(views, None, path).map_err(|e| Error::checkpoint(path, e.to_string()))?;
-    sync(path)?;
-    record(path)
-}
-
 /// All tensors of a file, flat.
 pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Vec<f32>>> {
     let file = fs::read(path).map_err(|e| Error::io(path, e))?;
@@ -349,41 +286,4 @@ fn filled(path: &Path, prefix: &str, params: &[Param], on: &[Tensor<1>]) -> Resu
             .ok_or_else(|| Error::checkpoint(path, format!("has no \"{name}\" of {} entries", param.len())))
     });
     tensors.collect()
-}
-
-fn bytes(entries: &[f32]) -> Vec<u8> {
-    entries.iter().flat_map(|entry| entry.to_le_bytes()).collect()
-}
-
-fn record(path: &Path) -> Result<FileRecord> {
-    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let (mut hasher, mut buffer, mut total) = (Sha256::new(), vec![0; 1 << 20], 0);
-    loop {
-        let read = file.read(&mut buffer).map_err(|e| Error::io(path, e))?;
-        if read == 0 {
-            return Ok(FileRecord { bytes: total, sha256: hex(&hasher.finalize()) });
-        }
-        hasher.update(&buffer[..read]);
-        total += read as u64;
-    }
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_vec_pretty(value).map_err(|e| Error::checkpoint(path, e.to_string()))?;
-    fs::write(path, text).map_err(|e| Error::io(path, e))?;
-    sync(path)
-}
-
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
-    let text = fs::read(path).map_err(|e| Error::io(path, e))?;
-    serde_json::from_slice(&text).map_err(|e| Error::checkpoint(path, e.to_string()))
-}
-
-/// Waits until a file, or the names in a directory, are on the disk.
-fn sync(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|e| Error::io(path, e))
 }
