@@ -33,6 +33,11 @@ pub(crate) fn orbit() -> Command {
     command
 }
 
+/// A command of the program with so many threads.
+pub(crate) fn on(threads: usize, command: &mut Command) -> &mut Command {
+    command.env("RAYON_NUM_THREADS", threads.to_string())
+}
+
 pub(crate) fn done(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", stderr(&output));

@@ -23,20 +23,20 @@ const MEASURED: &str = "
     embedded = true
 ";
 
-fn train(run: &Path, out: &Path) -> Command {
+pub(crate) fn train(run: &Path, out: &Path) -> Command {
     let mut command = orbit();
     command.arg("train").arg(run).arg("--out").arg(out).arg("--overwrite");
     command
 }
 
-fn resume(out: &Path) -> Command {
+pub(crate) fn resume(out: &Path) -> Command {
     let mut command = orbit();
     command.arg("resume").arg(out);
     command
 }
 
 /// Whatever the clock and the machine say is left out, and the command, which is another one.
-fn timeless(mut value: Value) -> Value {
+pub(crate) fn timeless(mut value: Value) -> Value {
     match &mut value {
         Value::Object(entries) => {
             const CLOCK: [&str; 6] =
@@ -78,7 +78,7 @@ fn left(out: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     named
 }
 
-fn assert_same(whole: &Path, other: &Path, title: &str) {
+pub(crate) fn assert_same(whole: &Path, other: &Path, title: &str) {
     let (whole, other) = (left(whole), left(other));
     let names = |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&whole), names(&other), "{title}");

@@ -14,13 +14,15 @@ use crate::tiny::{Language, constant, decoder, finish};
 const HALF: u64 = 4;
 
 /// Makes a hook, the same each time.
-type Make = Box<dyn Fn() -> Box<dyn Hook>>;
+pub(crate) type Make = Box<dyn Fn() -> Box<dyn Hook> + Sync>;
+
+/// Makes copies of a hook.
+pub(crate) fn of<H: Hook + Clone + Sync + 'static>(hook: H) -> Make {
+    Box::new(move || Box::new(hook.clone()))
+}
 
 /// Every built-in, with options under which it does something within the run, but for those that begin with a second stage.
-fn built_ins() -> Vec<(&'static str, Make)> {
-    fn of<H: Hook + Clone + 'static>(hook: H) -> Make {
-        Box::new(move || Box::new(hook.clone()))
-    }
+pub(crate) fn built_ins() -> Vec<(&'static str, Make)> {
     vec![
         ("orbit", of(Orbit::new(Metric::Flips, 0.01))),
         ("orbit by l2", of(Orbit::new(Metric::L2, 0.4))),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use crate::program::{ROOT, done, json, orbit, stderr};
+use crate::program::{ROOT, done, json, on, orbit, stderr};
 use crate::transformers::python;
 
 /// Two tasks of a few rows: words to be written, and a choice of two.
@@ -45,7 +45,7 @@ fn sequence_file(dir: &Path, tasks: &[&str], more: &str) -> PathBuf {
         name = "toy"
         tasks = [{}]
         model.path = {model:?}
-        train = {{ steps = 10, batch = 4, learning_rate = 2e-3, warmup = 2, save_every = 1, keep = 2, drift_every = 3, estimate_examples = 6 }}
+        train = {{ steps = 10, batch = 4, micro_batch = 2, learning_rate = 2e-3, warmup = 2, save_every = 1, keep = 2, drift_every = 3, estimate_examples = 6 }}
         evaluate = {{ batch = 3, divergence = 2 }}
         {more}
         "#,
@@ -92,7 +92,7 @@ fn resume(out: &Path) -> Command {
 }
 
 /// Kills a run as soon as a file or folder is there; whether it was still running.
-fn kill_at(command: &mut Command, place: &Path) -> bool {
+pub(crate) fn kill_at(command: &mut Command, place: &Path) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while !place.exists() && child.try_wait().unwrap().is_none() {
@@ -148,16 +148,17 @@ fn a_run_that_was_killed_ends_with_the_same_bytes() {
         let run = sequence_file(dir.path(), &[BIRDS, COLOURS], &format!("replay = {{ share = 0.4 }}\n{more}"));
         let [whole, cut] = ["whole", "cut"].map(|name| dir.path().join(name));
         done(&mut train(&run, &whole));
-        // In the first stage, between the stages, in the second: none of these processes sees two of them.
+        // In the first stage, between the stages, in the second: none of these processes sees two of them, nor has the threads of
+        // the one before.
         let stages = cut.join("stages");
         let killed = [
-            kill_at(&mut train(&run, &cut), &stages.join("01-birds/checkpoints/step-00000003")),
-            kill_at(&mut resume(&cut), &stages.join("01-birds/scores.json")),
-            kill_at(&mut resume(&cut), &stages.join("02-colours/checkpoints/step-00000004")),
+            kill_at(on(1, &mut train(&run, &cut)), &stages.join("01-birds/checkpoints/step-00000003")),
+            kill_at(on(2, &mut resume(&cut)), &stages.join("01-birds/scores.json")),
+            kill_at(on(3, &mut resume(&cut)), &stages.join("02-colours/checkpoints/step-00000004")),
         ];
         assert_eq!(killed, [true; 3], "{mode}: it was over before it was killed");
         assert!(!cut.join("report.json").exists());
-        done(&mut resume(&cut));
+        done(on(1, &mut resume(&cut)));
 
         let [expected, found] = [&whole, &cut].map(|out| trained(out));
         assert!(expected.keys().eq(found.keys()), "{mode}: {:?} and {:?}", expected.keys(), found.keys());

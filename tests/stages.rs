@@ -16,7 +16,7 @@ use orbit_regularizers::{Ball, Ema, Ewc, Kl, L2Sp, Mas, Metric, OLora, Orbit, Si
 use crate::lora::drawn;
 use crate::tiny::{Language, constant, contents, decoder, finish, largest_difference, relative_difference, scripted};
 
-fn config() -> LoraConfig {
+pub(crate) fn config() -> LoraConfig {
     LoraConfig {
         rank: 3,
         alpha: 6.0,
@@ -25,12 +25,12 @@ fn config() -> LoraConfig {
     }
 }
 
-fn plain() -> LanguageModel {
+pub(crate) fn plain() -> LanguageModel {
     decoder().with_new_tokens(2, 1).into()
 }
 
 /// A model with an adapter that does something already, and new tokens.
-fn adapted(config: &LoraConfig) -> (LanguageModel, Adapter) {
+pub(crate) fn adapted(config: &LoraConfig) -> (LanguageModel, Adapter) {
     let adapter = drawn(&plain(), config, 5);
     (plain().with_adapter(&adapter).unwrap(), adapter)
 }
@@ -49,11 +49,11 @@ fn entry<H: Hook + 'static>(hook: H) -> Entry {
     Entry::new(Box::new(hook))
 }
 
-fn bits<B: Batches>(fit: &Fit<LanguageModel, B>) -> Vec<u32> {
+pub(crate) fn bits<B: Batches>(fit: &Fit<LanguageModel, B>) -> Vec<u32> {
     host_weights(&fit.model()).concat().into_iter().map(f32::to_bits).collect()
 }
 
-fn timeless(reports: &[StepReport]) -> Vec<String> {
+pub(crate) fn timeless(reports: &[StepReport]) -> Vec<String> {
     let timeless = |report: &StepReport| StepReport { seconds: 0.0, hook_seconds: 0.0, ..report.clone() };
     reports.iter().map(|report| format!("{:?}", timeless(report))).collect()
 }

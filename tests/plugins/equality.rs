@@ -38,7 +38,7 @@ fn pairs() -> Vec<(&'static str, Value, Make)> {
 }
 
 /// All that guidance by a vector does, on the model of these tests.
-fn guidance() -> InstructionVector {
+pub(crate) fn guidance() -> InstructionVector {
     InstructionVector {
         site: "layers.1.attn_out".into(),
         kl_dead_zone: 0.0,

@@ -7,6 +7,8 @@ mod header;
 mod loading;
 mod runs;
 
+pub(crate) use equality::guidance;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
