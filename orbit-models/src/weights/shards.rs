@@ -56,8 +56,8 @@ pub(super) fn read(dir: &Path) -> Result<Weights> {
     }
 }
 
-/// Whether what an index calls a shard is, on every system, the name of a file beside the index: it has no folder, drive or NUL in
-/// it. A link of that name is followed, because the cache of Hugging Face consists of links; an index cannot make one.
+/// Whether what an index calls a shard is, on every system, the name of a file beside the index: it has no folder, drive
+/// or NUL in it. A link of that name is followed: the cache of Hugging Face consists of links, and an index makes none.
 fn is_in_the_folder(name: &str) -> bool {
     name.ends_with(".safetensors") && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0'])
 }

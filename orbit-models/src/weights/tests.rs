@@ -171,6 +171,17 @@ fn a_link_that_stands_in_the_directory_is_followed() {
 }
 
 #[test]
+fn a_pickle_is_never_opened() {
+    for name in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
+        let dir = tempfile::tempdir().unwrap();
+        // Even one that holds what could be read.
+        fs::copy(Path::new(MODELS).join("tiny-llama/model.safetensors"), dir.path().join(name)).unwrap();
+        let text = message(Weights::read(dir.path()));
+        assert!(text.contains(name) && text.contains("save the model as model.safetensors"), "{text}");
+    }
+}
+
+#[test]
 fn an_empty_folder_says_which_file_is_expected() {
     let dir = tempfile::tempdir().unwrap();
     assert!(message(Weights::read(dir.path())).contains("model.safetensors"));
