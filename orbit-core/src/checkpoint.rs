@@ -34,6 +34,8 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const SLOTS: &str = "slots.safetensors";
 const HOOKS: &str = "hooks.json";
+/// What a manifest names, in the order of a map.
+const FILES: [&str; 4] = [HOOKS, OPTIMIZER, SLOTS, WEIGHTS];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,6 +246,11 @@ fn verified(dir: &Path) -> Result<Manifest> {
     if manifest.digest()? != manifest.sha256 {
         return Err(Error::damaged(path, "is damaged: its digest is not the one it gives"));
     }
+    // It vouches for these files and no others, whatever it names: elsewhere there may be a device that has no end.
+    if !manifest.files.keys().map(String::as_str).eq(FILES) {
+        let names: Vec<&String> = manifest.files.keys().collect();
+        return Err(Error::damaged(path, format!("names the files {names:?}, and a checkpoint has {FILES:?}")));
+    }
     for (name, expected) in &manifest.files {
         let found = record(&dir.join(name)).map_err(unread)?;
         if found != *expected {
@@ -386,4 +393,52 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
 /// Waits until a file, or the names in a directory, are on the disk.
 fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(|e| Error::io(path, e))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// A checkpoint in `dir` whose manifest names these files, each of which is there and has the digest it gives.
+    fn checkpoint(dir: &Path, names: &[&str]) {
+        let named = |name: &&str| {
+            fs::write(dir.join(name), name).unwrap();
+            ((*name).to_owned(), record(&dir.join(name)).unwrap())
+        };
+        let files = names.iter().map(named).collect();
+        let mut manifest =
+            Manifest { format: FORMAT, step: 1, finished: false, origin: String::new(), files, sha256: String::new() };
+        manifest.sha256 = manifest.digest().unwrap();
+        write_json(&dir.join(MANIFEST), &manifest).unwrap();
+    }
+
+    #[test]
+    fn a_manifest_cannot_name_a_file_outside_its_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("step-1");
+        fs::create_dir(&dir).unwrap();
+        checkpoint(&dir, &FILES);
+        verified(&dir).unwrap();
+        let absolute = root.path().join("absolute");
+        for outside in ["../beside", absolute.to_str().unwrap()] {
+            let names: Vec<&str> = FILES.into_iter().chain([outside]).collect();
+            checkpoint(&dir, &names);
+            let text = verified(&dir).err().unwrap().to_string();
+            assert!(text.contains("a checkpoint has"), "{outside}: {text}");
+        }
+    }
+
+    /// Else its bytes would be taken unchecked.
+    #[test]
+    fn a_manifest_cannot_leave_out_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for at in 0..FILES.len() {
+            let mut names = FILES.to_vec();
+            let left_out = names.remove(at);
+            checkpoint(dir.path(), &names);
+            let error = verified(dir.path()).err().unwrap();
+            assert!(matches!(error, Error::Damaged { .. }), "{left_out}: {error}");
+        }
+    }
 }
