@@ -10,6 +10,7 @@ mod config_keys;
 mod data;
 mod decoding;
 mod encoder_decoder;
+mod file_safety;
 mod fit;
 mod golden;
 mod kernels;

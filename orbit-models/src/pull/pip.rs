@@ -44,8 +44,8 @@ fn run(step: &str, requirement: &str, into: &Path) -> Result<Output> {
     Err(Error::pull(step, reason))
 }
 
-/// Runs in the empty folder: `python -m` takes modules from the current one first, and would run a `pip.py` that lies where
-/// the user happens to be.
+/// Runs in the empty folder: `python -m` takes modules from the current one first, and would run a `pip.py` that lies
+/// where the user happens to be.
 fn command(python: &str, requirement: &str, into: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]);
