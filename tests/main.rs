@@ -11,6 +11,7 @@ mod data;
 mod decoding;
 mod encoder_decoder;
 mod faults;
+mod file_safety;
 mod fit;
 mod golden;
 mod guard;

@@ -13,6 +13,7 @@ mod job;
 mod language;
 mod machine;
 mod paths;
+mod permissions;
 mod pipeline;
 mod plugins;
 mod progress;
@@ -38,6 +39,7 @@ use args::{Cli, Command, Global};
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
+    permissions::keep_others_from_writing();
     join_the_workers();
     let Cli { global, command } = Cli::parse();
     log_to_stderr(&global);

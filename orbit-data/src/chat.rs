@@ -18,6 +18,9 @@ const CHATML: &str = "\
 {%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}\
 {%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}";
 
+/// Instructions of a template, at most. Real ones take some hundreds a message; one that would go on for ever takes a second.
+pub(crate) const FUEL: u64 = 1 << 22;
+
 const CONFIG: &str = "tokenizer_config.json";
 const TEMPLATE: &str = "chat_template.jinja";
 
@@ -51,6 +54,9 @@ pub struct Turn {
 /// Templates are rendered as transformers does it: block trimming, Python's string methods, `raise_exception`, the special
 /// tokens as variables. `strftime_now` is left undefined, so that a template that would print today's date takes its
 /// fixed default and a prompt is the same on every day.
+///
+/// A template comes from whoever made the model. It is interpreted, sees the messages and the special tokens, can read no
+/// file, and is stopped when it does not come to an end.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     source: String,
@@ -135,6 +141,7 @@ impl ChatTemplate {
 
     fn new(source: String, config: Map<String, Value>) -> Result<Self> {
         let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| failed("configuring", error))?);
         environment.set_unknown_method_callback(unknown_method_callback);
@@ -185,12 +192,14 @@ impl ChatTemplate {
         }
     }
 
-    /// Writes the template and the tokenizer configuration into a model directory.
+    /// Writes the template and the tokenizer configuration into a model directory, but for `auto_map`, which names Python
+    /// code that others would run: it is not part of what is written here.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let mut config = self.config.clone();
+        config.remove("auto_map");
         config.insert("chat_template".to_owned(), self.source.clone().into());
         let path = dir.join(CONFIG);
         std::fs::write(&path, format!("{:#}\n", Value::Object(config))).map_err(|source| Error::io(&path, source))
@@ -321,6 +330,51 @@ mod tests {
         let source = "{{ messages[0].content }}{% if add_generation_prompt %}<think>{% else %}{{ messages[1].content }}{% endif %}";
         let message = template(source).turn("a", "b").unwrap_err().to_string();
         assert!(message.contains("does not start with \"a<think>\""), "{message}");
+    }
+
+    #[test]
+    fn a_template_that_never_ends_is_stopped() {
+        for source in [
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}",
+            "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
+            "{% include 'chat' %}",
+        ] {
+            let error = template(source).render(&user("a"), false).unwrap_err();
+            assert!(error.to_string().contains("rendering the chat template"), "{source}: {error}");
+        }
+        let nested = format!("{{{{ {}1 }}}}", "(".repeat(1 << 16));
+        assert!(ChatTemplate::new(nested, Map::new()).is_err());
+    }
+
+    /// A long conversation is far from what stops a template.
+    #[test]
+    fn a_long_conversation_is_rendered() {
+        let messages: Vec<Message> = (0..10_000).map(|at| Message::new("user", &format!("message {at}"))).collect();
+        let text = ChatTemplate::chatml().unwrap().render(&messages, true).unwrap();
+        assert!(text.contains("message 9999<|im_end|>"));
+    }
+
+    #[test]
+    fn a_template_reads_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "a secret").unwrap();
+        for way in ["{% include P %}", "{% extends P %}", "{% import P as p %}{{ p }}", "{% from P import p %}{{ p }}"]
+        {
+            let source = way.replace('P', &format!("{:?}", secret.to_str().unwrap()));
+            assert!(template(&source).render(&user("a"), false).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn code_that_a_tokenizer_names_is_not_passed_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let config =
+            json!({"eos_token": "</s>", "auto_map": {"AutoTokenizer": ["someone/else--code.Tokenizer", null]}});
+        std::fs::write(dir.path().join(CONFIG), config.to_string()).unwrap();
+        ChatTemplate::read(dir.path()).unwrap().save(dir.path()).unwrap();
+        let saved = std::fs::read_to_string(dir.path().join(CONFIG)).unwrap();
+        assert!(saved.contains("eos_token") && !saved.contains("code.Tokenizer"), "{saved}");
     }
 
     #[test]

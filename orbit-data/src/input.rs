@@ -9,6 +9,9 @@ use flate2::read::MultiGzDecoder;
 
 use crate::{Error, Result};
 
+/// A line must fit into memory, whatever a file holds: a small archive can unpack to one without an end.
+const LONGEST_LINE: u64 = 1 << 26;
+
 /// Opens `path` for reading; `.gz` and `.bz2` are decompressed on the way.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     Ok(decompress(path, file(path)?))
@@ -54,8 +57,12 @@ impl Iterator for Lines {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let mut bytes = Vec::new();
-            match self.reader.read_until(b'\n', &mut bytes) {
+            match (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes) {
                 Ok(0) => return None,
+                Ok(_) if bytes.len() as u64 == LONGEST_LINE => {
+                    let reason = "a line of 64 MiB or more; this is no file of rows";
+                    return Some(Err(Error::row(&self.path, self.number + 1, reason)));
+                }
                 Ok(_) => self.number += 1,
                 Err(source) => return Some(Err(Error::io(&self.path, source))),
             }
@@ -113,6 +120,22 @@ mod tests {
         std::fs::write(&path, "not compressed").unwrap();
         let error = lines(&path).unwrap().next().unwrap().unwrap_err();
         assert!(error.to_string().contains("plain.gz"), "{error}");
+    }
+
+    #[test]
+    fn an_archive_cannot_unpack_to_more_than_memory_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bomb.jsonl.gz");
+        let mut encoder = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+        encoder.write_all(b"{}\n").unwrap();
+        let zeros = vec![b'0'; 1 << 20];
+        for _ in 0..=LONGEST_LINE >> 20 {
+            encoder.write_all(&zeros).unwrap();
+        }
+        encoder.finish().unwrap();
+        assert!(path.metadata().unwrap().len() < 1 << 20);
+        let error = lines(&path).unwrap().nth(1).unwrap().unwrap_err();
+        assert!(matches!(error, Error::Row { line: 2, .. }), "{error}");
     }
 
     #[test]

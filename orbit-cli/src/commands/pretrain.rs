@@ -20,6 +20,7 @@ use orbit_models::{Decoder, DecoderConfig, EncoderDecoder, Extension, LanguageMo
 use serde::Deserialize;
 
 use crate::args::{Global, Pretrain};
+use crate::config::is_of_a_folder;
 use crate::paths::DataDir;
 use crate::progress::Progress;
 use crate::training::{self, Ending, Feed, Rhythm};
@@ -115,6 +116,13 @@ pub(crate) fn run(args: &Pretrain, global: &Global) -> Result<()> {
 
 /// The models of a recipe and where each goes.
 fn models<'r>(recipe: &'r Recipe, out: &Path) -> Result<Vec<(&'r Architecture, PathBuf)>> {
+    if let Some(Named { name, .. }) = recipe.models.iter().find(|model| !is_of_a_folder(&model.name)) {
+        return Err(Usage::new(format!(
+            "a model cannot be called \"{name}\": its name is that of its folder, so use letters, digits, dots, dashes and \
+             underscores, not beginning with a dot"
+        ))
+        .into());
+    }
     let models: Vec<_> = match &recipe.architecture {
         Some(architecture) if recipe.models.is_empty() => vec![(architecture, out.to_owned())],
         None if !recipe.models.is_empty() => {

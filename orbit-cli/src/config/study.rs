@@ -9,6 +9,7 @@ use orbit_regularizers::HookEntry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::name::is_of_a_folder;
 use super::range::{self, Fault, fault};
 use super::{
     EvaluateTasks, ModelSection, Replay, Sequence, SequenceFile, Train, default_device, mistake, stem, text_of,
@@ -206,9 +207,24 @@ fn check_names(list: &str, names: Vec<&str>) -> Result<(), Fault> {
     if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
         return fault(list, format!("has two {list} called \"{name}\": results go by name"));
     }
-    let plain = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    if names.iter().all(plain) {
+    if names.into_iter().all(is_of_a_folder) {
         return Ok(());
     }
-    fault(&format!("{list}.name"), "must be letters, digits, dots, dashes and underscores: it names a folder")
+    fault(
+        &format!("{list}.name"),
+        "must be letters, digits, dots, dashes and underscores, not beginning with a dot: it names a folder",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_study_writes_only_below_its_directory() {
+        assert!(check_names("models", vec!["small", "large"]).is_ok());
+        for name in ["..", "../elsewhere", "/elsewhere", ""] {
+            assert!(check_names("models", vec!["small", name]).is_err(), "{name}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::FILES;
 use crate::guard::GuardState;
 use crate::{Error, Result};
 
@@ -76,6 +77,11 @@ impl Manifest {
         if manifest.digest()? != manifest.sha256 {
             return Err(Error::damaged(path, "is damaged: its digest is not the one it gives"));
         }
+        // It vouches for these files and no others, whatever it names: elsewhere there may be a device that has no end.
+        if !manifest.files.keys().map(String::as_str).eq(FILES) {
+            let names: Vec<&String> = manifest.files.keys().collect();
+            return Err(Error::damaged(path, format!("names the files {names:?}, and a checkpoint has {FILES:?}")));
+        }
         for (name, expected) in &manifest.files {
             let found = FileRecord::of(&dir.join(name)).map_err(unread)?;
             if found != *expected {
@@ -109,4 +115,50 @@ pub(super) fn hex(digest: &[u8]) -> String {
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = fs::read(path).map_err(|e| Error::io(path, e))?;
     serde_json::from_slice(&text).map_err(|e| Error::checkpoint(path, e.to_string()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// A checkpoint in `dir` whose manifest names these files, each of which is there and has the digest it gives.
+    fn checkpoint(dir: &Path, names: &[&str]) {
+        let named = |name: &&str| {
+            fs::write(dir.join(name), name).unwrap();
+            ((*name).to_owned(), FileRecord::of(&dir.join(name)).unwrap())
+        };
+        let files = names.iter().map(named).collect();
+        let manifest = Manifest::new((1, false), String::new(), files, GuardState::default()).unwrap();
+        fs::write(dir.join(MANIFEST), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_manifest_cannot_name_a_file_outside_its_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("step-1");
+        fs::create_dir(&dir).unwrap();
+        checkpoint(&dir, &FILES);
+        Manifest::verified(&dir).unwrap();
+        let absolute = root.path().join("absolute");
+        for outside in ["../beside", absolute.to_str().unwrap()] {
+            let names: Vec<&str> = FILES.into_iter().chain([outside]).collect();
+            checkpoint(&dir, &names);
+            let text = Manifest::verified(&dir).err().unwrap().to_string();
+            assert!(text.contains("a checkpoint has"), "{outside}: {text}");
+        }
+    }
+
+    /// Else its bytes would be taken unchecked.
+    #[test]
+    fn a_manifest_cannot_leave_out_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for at in 0..FILES.len() {
+            let mut names = FILES.to_vec();
+            let left_out = names.remove(at);
+            checkpoint(dir.path(), &names);
+            let error = Manifest::verified(dir.path()).err().unwrap();
+            assert!(matches!(error, Error::Damaged { .. }), "{left_out}: {error}");
+        }
+    }
 }

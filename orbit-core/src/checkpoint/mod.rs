@@ -38,6 +38,8 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const SLOTS: &str = "slots.safetensors";
 const HOOKS: &str = "hooks.json";
+/// What a manifest names, in the order of a map.
+const FILES: [&str; 4] = [HOOKS, OPTIMIZER, SLOTS, WEIGHTS];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

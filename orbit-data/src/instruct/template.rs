@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 
+use crate::chat::FUEL;
 use crate::{Error, Result};
 
 /// The instruction and, if there is one, the input below it.
@@ -82,6 +83,7 @@ impl Template {
     /// When the template fails, with what it says.
     pub fn render(&self, choices: &[String], instruction: &str, input: &str) -> Result<String> {
         let mut environment = Environment::new();
+        environment.set_fuel(Some(FUEL));
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let words = context! { instruction, input, choices => choices.to_vec() };
         environment.render_str(&self.0, words).map_err(|error| failed("rendering", error))

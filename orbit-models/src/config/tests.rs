@@ -49,6 +49,20 @@ fn transformers_files_are_read() {
     assert!(!DecoderConfig::read(format!("{MODELS}/tiny-llama-untied")).unwrap().tie_word_embeddings);
 }
 
+/// `auto_map` names Python code that transformers would run when it is told to.
+#[test]
+fn code_that_a_config_names_is_neither_run_nor_passed_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = json!({"auto_map": {"AutoModelForCausalLM": "someone/else--modeling.Model"}});
+    let config = read(&changed(small(), code)).unwrap();
+    assert_eq!(config, read(&small()).unwrap());
+    config.write(dir.path(), Dtype::F32).unwrap();
+    assert!(!fs::read_to_string(dir.path().join(CONFIG_FILE)).unwrap().contains("auto_map"));
+    // A kind of model that only such code could make is refused.
+    let error = read(&changed(small(), json!({"model_type": "remote", "architectures": ["Model"]}))).unwrap_err();
+    assert!(error.to_string().contains("Model"), "{error}");
+}
+
 #[test]
 fn a_bloom_is_read_under_either_name_of_a_size() {
     let config = DecoderConfig::read(format!("{MODELS}/tiny-bloom")).unwrap();

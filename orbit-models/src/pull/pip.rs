@@ -28,10 +28,7 @@ pub(super) fn download(package: &str, version: &str, into: &Path) -> Result<Path
 /// Runs the first Python that is there and has pip.
 fn run(step: &str, requirement: &str, into: &Path) -> Result<Output> {
     for python in PYTHONS {
-        let mut command = Command::new(python);
-        command.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]);
-        command.args(["--disable-pip-version-check", "--progress-bar=off", "--dest"]).arg(into).arg(requirement);
-        match command.stdin(Stdio::null()).output() {
+        match command(python, requirement, into).output() {
             Ok(output) if !String::from_utf8_lossy(&output.stderr).contains("No module named pip") => {
                 return Ok(output);
             }
@@ -47,6 +44,16 @@ fn run(step: &str, requirement: &str, into: &Path) -> Result<Output> {
     Err(Error::pull(step, reason))
 }
 
+/// Runs in the empty folder: `python -m` takes modules from the current one first, and would run a `pip.py` that lies
+/// where the user happens to be.
+fn command(python: &str, requirement: &str, into: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]);
+    command.args(["--disable-pip-version-check", "--progress-bar=off", "--dest", ".", requirement]);
+    command.current_dir(into).stdin(Stdio::null());
+    command
+}
+
 fn tail(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<&str> = text.lines().collect();
@@ -56,6 +63,14 @@ fn tail(stderr: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pip_runs_in_the_empty_folder_and_builds_nothing() {
+        let into = Path::new("empty");
+        let command = command("python3", "package==1", into);
+        assert_eq!(command.get_current_dir(), Some(into));
+        assert!(command.get_args().any(|argument| argument == "--only-binary=:all:"));
+    }
 
     #[test]
     fn the_last_lines_are_kept() {

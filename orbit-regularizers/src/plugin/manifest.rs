@@ -57,7 +57,8 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
-    /// Where it is, relative to the manifest.
+    /// Where it is, relative to the manifest. It may be outside of the folder, as cargo's `target` is: whoever writes
+    /// a manifest is trusted as far as the library, which can do all that the program can.
     pub file: PathBuf,
     /// SHA-256 of its bytes, in 64 hexadecimal digits. A plugin that is given to others has it; without, any bytes are taken.
     #[serde(default)]

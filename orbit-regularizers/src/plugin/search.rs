@@ -127,7 +127,8 @@ fn by_manifest(path: &Path) -> Result<Located, Error> {
         return Err(Error::Platform { path: path.into(), platform, there });
     };
     let library = absolute(&folder.join(&file.file))?;
-    if !library.exists() {
+    // A device or a pipe may have no end.
+    if !library.is_file() {
         return Err(Error::NotBuilt { path: library });
     }
     let sha256 = inspect(&library)?;
