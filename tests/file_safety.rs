@@ -101,7 +101,7 @@ fn a_recipe_of_models_writes_only_below_its_directory() {
         let message = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains("a model cannot be called") && message.contains(name), "{message}");
-        assert_eq!(below(dir.path()), [recipe.clone()], "{name}");
+        assert_eq!(below(dir.path()), std::slice::from_ref(&recipe), "{name}");
     }
 }
 
