@@ -14,6 +14,8 @@ mod fit;
 mod golden;
 mod kernels;
 mod lora;
+#[cfg(target_os = "linux")]
+mod memory;
 mod methods;
 mod plugins;
 mod program;
