@@ -17,6 +17,8 @@ mod golden;
 mod guard;
 mod kernels;
 mod lora;
+#[cfg(target_os = "linux")]
+mod memory;
 mod methods;
 mod old_runs;
 mod plugins;

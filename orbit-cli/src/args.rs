@@ -295,6 +295,9 @@ pub(crate) struct Train {
     /// Replace a run that is in DIR already
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Train even if the run, as `orbit explain` reckons, takes more memory than this machine has available
+    #[arg(long)]
+    pub(crate) no_memory_check: bool,
     /// Go on with the run in DIR, whose tasks are the first ones of this file: what it has done stays as it is
     #[arg(long, conflicts_with = "overwrite")]
     pub(crate) extend: bool,

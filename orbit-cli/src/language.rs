@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report;
 
 /// Tokens a window of running text, where the model has room for them.
-const WINDOW: usize = 1024;
+pub(crate) const WINDOW: usize = 1024;
 const RESAMPLES: usize = 1000;
 /// Of the bootstrap: the same for every run, so that intervals can be compared.
 const SEED: u64 = 0;

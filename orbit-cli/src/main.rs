@@ -12,6 +12,7 @@ mod in_context;
 mod job;
 mod language;
 mod machine;
+mod memory;
 mod paths;
 mod permissions;
 mod pipeline;

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use orbit_hook::{Edit, Error, ErrorKind, ForwardPlan, Result, check_factor};
 
-use crate::checkpoint::read_tensors;
+use crate::tensor_file::TensorFile;
 use crate::trace::{At, Change, Sites, Trace};
 
 /// Vectors by file and name, each read once.
@@ -39,10 +39,13 @@ impl Directions {
 
 fn read(Edit { file, name, .. }: &Edit, device: &Device) -> Result<Tensor<1>> {
     let unknown = |message: String| Error::new(ErrorKind::Unknown, message);
-    let mut vectors = read_tensors(Path::new(file)).map_err(|e| unknown(e.to_string()))?;
-    let names = || vectors.keys().cloned().collect::<Vec<_>>().join(", ");
-    let missing = format!("{file} has no vector \"{name}\", it has {}", names());
-    let entries = vectors.remove(name).ok_or_else(|| unknown(missing))?;
+    let failed = |error: crate::Error| unknown(error.to_string());
+    let mut vectors = TensorFile::open(Path::new(file)).map_err(failed)?;
+    let names: Vec<String> = vectors.tensors().into_iter().map(|(name, _)| name).collect();
+    if !names.contains(name) {
+        return Err(unknown(format!("{file} has no vector \"{name}\", it has {}", names.join(", "))));
+    }
+    let entries = vectors.read(name).map_err(failed)?;
     if let Some(value) = entries.iter().find(|entry| !entry.is_finite()) {
         return Err(Error::failed(format!("{file}: the vector \"{name}\" has an entry that is {value}")));
     }

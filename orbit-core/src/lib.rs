@@ -21,6 +21,7 @@ mod pass;
 pub mod score;
 mod space;
 mod stack;
+mod tensor_file;
 mod trace;
 
 pub use batch::MicroBatch;

@@ -8,8 +8,8 @@ use orbit_hook::{
 };
 
 use crate::arithmetic::{Reduce, Update, like, read, reduce, update};
-use crate::checkpoint::read_tensors;
 use crate::parameters::Trained;
+use crate::tensor_file::TensorFile;
 
 /// The vectors every hook shares.
 #[derive(Debug)]
@@ -224,15 +224,17 @@ impl Space for BurnSpace<'_> {
         if let Some((phase, name)) = Phases::ESTIMATES.into_iter().find(|(_, name)| *name == file) {
             return self.read_estimate(slot, phase, name);
         }
-        let mut tensors = read_tensors(file.as_ref()).map_err(|e| Error::failed(e.to_string()))?;
+        let failed = |error: crate::Error| Error::failed(error.to_string());
+        let mut tensors = TensorFile::open(file.as_ref()).map_err(failed)?;
         for place in self.reach(&[slot])? {
-            let Param { name, shape, .. } = &self.vectors.trained.params[place];
-            let length = self.vectors.trained.params[place].len();
-            let Some(entries) = tensors.remove(name).filter(|entries| entries.len() == length) else {
+            let param = &self.vectors.trained.params[place];
+            if !tensors.has(&param.name, param.len()) {
+                let Param { name, shape, .. } = param;
                 return Err(Error::failed(format!("{file} has no tensor \"{name}\" of shape {shape:?}")));
-            };
+            }
+            let entries = tensors.read(&param.name).map_err(failed)?;
             if let Some(value) = entries.iter().find(|entry| !entry.is_finite()) {
-                return Err(Error::failed(format!("{file}: \"{name}\" has an entry that is {value}")));
+                return Err(Error::failed(format!("{file}: \"{}\" has an entry that is {value}", param.name)));
             }
             self.change(slot, place, |tensor| *tensor = like(tensor, entries));
         }

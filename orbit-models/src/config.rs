@@ -44,6 +44,14 @@ impl Family {
             Self::Bloom => "bloom",
         }
     }
+
+    /// The layers that an adapter is for when nobody says otherwise; a BLOOM has queries, keys and values in one.
+    pub fn query_and_value(self) -> &'static [&'static str] {
+        match self {
+            Self::Llama => &["q_proj", "v_proj"],
+            Self::Bloom => &["query_key_value"],
+        }
+    }
 }
 
 /// The shape of a decoder.

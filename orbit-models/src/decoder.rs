@@ -169,12 +169,9 @@ impl Decoder {
         self.adapted
     }
 
-    /// The layers that an adapter is for when nobody says otherwise; a BLOOM has queries, keys and values in one.
+    /// The layers that an adapter is for when nobody says otherwise.
     pub(crate) fn query_and_value(&self) -> &'static [&'static str] {
-        match self.config.family {
-            Family::Llama => &["q_proj", "v_proj"],
-            Family::Bloom => &["query_key_value"],
-        }
+        self.config.family.query_and_value()
     }
 
     fn stack(&self) -> &dyn Stack {

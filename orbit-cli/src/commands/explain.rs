@@ -1,44 +1,78 @@
 //! `orbit explain`: what a run file comes to, without training.
 
-mod memory;
-
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use orbit_core::hook::Phases;
 use orbit_data::SemanticIds;
-use orbit_models::{DecoderConfig, gguf};
-use orbit_regularizers::Use;
+use orbit_regularizers::{HookEntry, Use};
 
 use super::print;
 use crate::args::{Explain, Global};
-use crate::config::{Evaluate, RunFile, Schedule, Source};
+use crate::config::{Evaluate, EvaluateTasks, RunFile, Schedule, SequenceFile, Source, Text, Train};
+use crate::memory::{self, Data, Needs};
 use crate::paths::{self, DataDir};
-use memory::Batch;
 
 pub(crate) fn run(args: &Explain, global: &Global) -> Result<()> {
-    let run = RunFile::read(&args.run)?;
-    print(&explain(&run, &DataDir::new(global.data.clone(), &args.run))?)
+    let data = DataDir::new(global.data.clone(), &args.run);
+    if SequenceFile::is_one(&args.run) {
+        return print(&explain_sequence(&SequenceFile::read(&args.run)?, &data)?);
+    }
+    print(&explain(&RunFile::read(&args.run)?, &data)?)
 }
 
 fn explain(run: &RunFile, data: &DataDir) -> Result<String> {
-    let codes = codes_per_level(run, data);
-    let mut text = settings(run, &codes)?;
-    text.push_str(&hooks(run)?);
-    match shape(run, data) {
-        Ok(model) => text.push_str(&memory(run, &model, &codes)),
+    let settings = settings(run, &codes_per_level(run, data))?;
+    whole(settings, &run.hooks, needs(run, data), run.clone().data_paths(), data)
+}
+
+fn explain_sequence(run: &SequenceFile, data: &DataDir) -> Result<String> {
+    let settings = settings_of_sequence(run);
+    whole(settings, &run.hooks, needs_of_sequence(run, data), run.clone().data_paths(), data)
+}
+
+/// All that is said of a run, in order.
+fn whole<'a>(
+    settings: String,
+    entries: &[HookEntry],
+    needs: Result<Needs>,
+    files: impl Iterator<Item = &'a mut PathBuf>,
+    data: &DataDir,
+) -> Result<String> {
+    let mut text = settings;
+    text.push_str(&hooks(entries)?);
+    match needs {
+        Ok(needs) => writeln!(text, "\n{}", needs.text().trim_end())?,
         Err(error) => writeln!(text, "\nmemory: not known, because the model cannot be read\n  {error}")?,
     }
-    let missing: Vec<String> = run
-        .clone()
-        .data_paths()
-        .filter(|path| data.file(path).is_err())
-        .map(|path| path.display().to_string())
-        .collect();
+    let missing = files.filter(|path| data.file(path).is_err()).map(|path| path.display().to_string());
+    let missing: Vec<String> = missing.collect();
     if !missing.is_empty() {
         writeln!(text, "\nmissing data, to be found by --data DIR or ORBIT_DATA: {}", missing.join(", "))?;
     }
     Ok(text)
+}
+
+/// What a run takes; without its data, what its limits allow.
+fn needs(run: &RunFile, data: &DataDir) -> Result<Needs> {
+    let mut run = run.clone();
+    if let Ok(run) = paths::resolve(run.clone(), data) {
+        return memory::of_run(&run, Data::Read);
+    }
+    run.model.path = run.model.path.map(|path| paths::model(&path, &data.beside)).transpose()?;
+    run.semantic_ids.file = run.semantic_ids.file.and_then(|file| data.file(&file).ok());
+    memory::of_run(&run, Data::Unread)
+}
+
+/// As [`needs`], of a sequence.
+fn needs_of_sequence(run: &SequenceFile, data: &DataDir) -> Result<Needs> {
+    let mut run = run.clone();
+    if let Ok(run) = paths::resolve_sequence(run.clone(), data) {
+        return memory::of_sequence(&run, Data::Read);
+    }
+    run.model.path = paths::model(&run.model.path, &data.beside)?;
+    memory::of_sequence(&run, Data::Unread)
 }
 
 /// Codes of each level, as far as they are known before the IDs are made: items that share their codes get one more.
@@ -50,24 +84,12 @@ fn codes_per_level(run: &RunFile, data: &DataDir) -> Vec<usize> {
     }
 }
 
-fn shape(run: &RunFile, data: &DataDir) -> Result<DecoderConfig> {
-    let path =
-        run.model.path.as_deref().context("a model from scratch is an encoder-decoder, and only decoders are known")?;
-    let path = paths::model(path, &data.beside)?;
-    Ok(if path.is_dir() { DecoderConfig::read(path)? } else { gguf::read(path)?.config })
-}
-
 fn settings(run: &RunFile, codes: &[usize]) -> Result<String> {
-    let train = &run.train;
     let corpus = match run.corpus.source()? {
         Source::Sequences(path, _) => format!("sequences in {}", path.display()),
         Source::Interactions(path, _) => format!("interactions in {}", path.display()),
         Source::Generated(made) => format!("generated: {} items, {} users", made.items, made.users),
         Source::Documents(_) => "documents and queries".to_owned(),
-    };
-    let schedule = match train.schedule {
-        Schedule::Constant => "constant",
-        Schedule::Cosine => "falling along a cosine",
     };
     let levels: Vec<String> = codes.iter().map(usize::to_string).collect();
     let lines = [
@@ -76,11 +98,47 @@ fn settings(run: &RunFile, codes: &[usize]) -> Result<String> {
         ("corpus", corpus),
         ("semantic IDs", format!("{} codes, and a level more if items collide", levels.join(" x "))),
         ("examples", format!("the last {} items, then the next", run.examples.max_history)),
-        ("training", format!("{} steps of {} examples, {} at once", train.steps, train.batch, train.micro_batch())),
-        ("learning rate", format!("{}, {schedule} after {} steps", train.learning_rate, train.warmup)),
+        ("training", training(&run.train)),
+        ("learning rate", learning_rate(&run.train)),
         ("evaluation", evaluation(&run.evaluate)),
     ];
-    Ok(lines.map(|(key, value)| format!("{key:<15}{value}\n")).concat())
+    Ok(listed(&lines))
+}
+
+fn settings_of_sequence(run: &SequenceFile) -> String {
+    let tasks: Vec<String> =
+        (0..).zip(&run.tasks).map(|(at, task)| format!("{} ({} steps)", task.name, run.steps(at))).collect();
+    let weights = match &run.lora {
+        Some(lora) => format!("adapters of rank {}", lora.rank),
+        None => "the model's weights".to_owned(),
+    };
+    let lengths = format!("prompts of up to {} tokens, answers of {}", run.sequence.prompt, run.sequence.answer);
+    listed(&[
+        ("run", format!("{}, seed {}, on {}", run.name, run.seed, run.device)),
+        ("model", run.model.path.display().to_string()),
+        ("tasks", tasks.join(", then ")),
+        ("examples", lengths),
+        ("trained", weights),
+        ("training", training(&run.train)),
+        ("learning rate", learning_rate(&run.train)),
+        ("evaluation", evaluation_of_tasks(&run.evaluate)),
+    ])
+}
+
+fn listed(lines: &[(&str, String)]) -> String {
+    lines.iter().map(|(key, value)| format!("{key:<15}{value}\n")).collect()
+}
+
+fn training(train: &Train) -> String {
+    format!("{} steps of {} examples, {} at once", train.steps, train.batch, train.micro_batch())
+}
+
+fn learning_rate(train: &Train) -> String {
+    let schedule = match train.schedule {
+        Schedule::Constant => "constant",
+        Schedule::Cosine => "falling along a cosine",
+    };
+    format!("{}, {schedule} after {} steps", train.learning_rate, train.warmup)
 }
 
 fn evaluation(evaluate: &Evaluate) -> String {
@@ -88,11 +146,7 @@ fn evaluation(evaluate: &Evaluate) -> String {
     if let Some(retrieval) = &evaluate.retrieval {
         parts.push(format!("retrieval for {} users with {} beams", retrieval.users, retrieval.beams));
     }
-    if let Some(text) = &evaluate.text {
-        let embedded = text.embedded.then_some("the suites of orbit");
-        let names: Vec<&str> = embedded.into_iter().chain(text.tasks.iter().map(|task| task.name.as_str())).collect();
-        parts.push(format!("text by {}", names.join(", ")));
-    }
+    parts.extend(evaluate.text.as_ref().map(suites));
     match (parts.is_empty(), evaluate.untouched) {
         (true, _) => "none".into(),
         (false, true) => parts.join("; ") + "; before training too",
@@ -100,20 +154,32 @@ fn evaluation(evaluate: &Evaluate) -> String {
     }
 }
 
+fn evaluation_of_tasks(evaluate: &EvaluateTasks) -> String {
+    let tasks = if evaluate.later_tasks { "every task" } else { "every task so far" };
+    let suites = evaluate.text.as_ref().map(|text| format!("; {}", suites(text))).unwrap_or_default();
+    format!("{tasks}, {} answers at once{suites}; before training too", evaluate.batch)
+}
+
+fn suites(text: &Text) -> String {
+    let embedded = text.embedded.then_some("the suites of orbit");
+    let names: Vec<&str> = embedded.into_iter().chain(text.tasks.iter().map(|task| task.name.as_str())).collect();
+    format!("text by {}", names.join(", "))
+}
+
 /// The hooks with their options, then who acts when.
-fn hooks(run: &RunFile) -> Result<String> {
-    if run.hooks.is_empty() {
+fn hooks(entries: &[HookEntry]) -> Result<String> {
+    if entries.is_empty() {
         return Ok("\nhooks: none, plain fine-tuning\n".into());
     }
     let mut text = "\nhooks, in order of effect\n".to_owned();
-    for (position, entry) in (1..).zip(&run.hooks) {
+    for (position, entry) in (1..).zip(entries) {
         let options = options(&entry.r#use);
         let only = entry.only.as_ref().map(|only| format!(", on {only} only")).unwrap_or_default();
         let every = if entry.every.get() > 1 { format!(", every {} steps", entry.every) } else { String::new() };
         text.push_str(&format!("  {position}. {options}{only}{every}\n"));
     }
     text.push_str("\nwho acts when, in each step\n");
-    let built: Vec<_> = run.hooks.iter().map(|entry| entry.r#use.build()).collect::<Result<_, _>>()?;
+    let built: Vec<_> = entries.iter().map(|entry| entry.r#use.build()).collect::<Result<_, _>>()?;
     for (phase, name) in Phases::ALL {
         let acting: Vec<String> = (1..)
             .zip(&built)
@@ -132,26 +198,11 @@ fn options(hook: &Use) -> String {
     tables.iter().map(|(name, options)| format!("use.{name} = {options}")).collect()
 }
 
-fn memory(run: &RunFile, model: &DecoderConfig, codes: &[usize]) -> String {
-    let batch = Batch::of(run, codes.len());
-    let parts = memory::parts(run, model, codes);
-    let total = parts.iter().map(|(_, bytes)| bytes).sum();
-    let mut text = format!(
-        "\nmemory, roughly, for {:.1} M parameters and forward passes of {} x {} tokens\n",
-        model.parameter_count() as f64 / 1e6,
-        batch.rows,
-        batch.width
-    );
-    for (name, bytes) in parts.iter().chain([&("in all".to_owned(), total)]) {
-        text.push_str(&format!("  {name:<28}{:>8.0} MiB\n", *bytes as f64 / f64::from(1 << 20)));
-    }
-    text
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use expect_test::expect;
+    use orbit_models::DecoderConfig;
     use orbit_models::weights::Dtype;
 
     use super::*;
@@ -175,6 +226,7 @@ mod tests {
         [[hooks]]
         use.orbit = { max_drift = 0.01 }
         [evaluate.retrieval]
+        batch = 8
     "#;
 
     /// A folder with a model `tiny` and one data file.
@@ -224,16 +276,20 @@ mod tests {
               weights      2. ema, 3. orbit
               finish       2. ema
 
-            memory, roughly, for 3.7 M parameters and forward passes of 4 x 97 tokens
+            memory, roughly, for 3.7 M parameters and forward passes of 4 x 110 tokens
+              the program                       25 MiB
               weights                           16 MiB
-              gradients                         16 MiB
-              moments of AdamW                  31 MiB
               origin                            14 MiB
-              gradients of a micro-batch        16 MiB
-              hook 1, kl                         1 MiB
+              moments of AdamW                  31 MiB
               hook 2, ema                       16 MiB
-              activations                       27 MiB
-              in all                           135 MiB
+              gradients so far                  16 MiB
+              hook 1, kl                         1 MiB
+              activations                       32 MiB
+              gaps of the largest tensor         2 MiB
+              a training step, in all          152 MiB
+              reading the model                 39 MiB
+              evaluation                        67 MiB
+              at the peak                      152 MiB
 
             missing data, to be found by --data DIR or ORBIT_DATA: none.txt, items.npy
         "#]]
@@ -246,5 +302,51 @@ mod tests {
         let data = DataDir { root: None, beside: dir.path().to_owned() };
         let text = explain(&RunFile::parse(RUN).unwrap(), &data).unwrap();
         assert!(text.contains("memory: not known") && text.contains("model tiny is missing"), "{text}");
+    }
+
+    #[test]
+    fn a_sequence_is_explained() {
+        let dir = folder();
+        let data = DataDir { root: None, beside: dir.path().to_owned() };
+        let run = r#"
+            name = "tasks"
+            tasks = [
+                { name = "birds", form = "jsonl", train = "birds.jsonl" },
+                { name = "colours", form = "jsonl", train = "items.jsonl", steps = 7 },
+            ]
+            model.path = "tiny"
+            sequence = { prompt = 100, answer = 28 }
+            lora = { rank = 4 }
+        "#;
+        let text = explain_sequence(&SequenceFile::parse(run).unwrap(), &data).unwrap();
+        expect![[r#"
+            run            tasks, seed 1, on flex
+            model          tiny
+            tasks          birds (300 steps), then colours (7 steps)
+            examples       prompts of up to 100 tokens, answers of 28
+            trained        adapters of rank 4
+            training       300 steps of 8 examples, 8 at once
+            learning rate  0.0003, constant after 10 steps
+            evaluation     every task, 16 answers at once; before training too
+
+            hooks: none, plain fine-tuning
+
+            memory, roughly, for 3.7 M parameters and forward passes of 8 x 128 tokens
+              the program                       25 MiB
+              weights                           14 MiB
+              adapter                            0 MiB
+              origin                             0 MiB
+              moments of AdamW                   0 MiB
+              activations                       54 MiB
+              gaps of the largest tensor         2 MiB
+              a training step, in all           95 MiB
+              reading the model                 39 MiB
+              evaluation                        87 MiB
+              saving the model                  57 MiB
+              at the peak                       95 MiB
+
+            missing data, to be found by --data DIR or ORBIT_DATA: birds.jsonl
+        "#]]
+        .assert_eq(&text);
     }
 }

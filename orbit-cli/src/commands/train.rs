@@ -9,7 +9,7 @@ use crate::commands::print;
 use crate::config::{RunFile, SasRecFile, SequenceFile};
 use crate::paths::{self, DataDir};
 use crate::report::{self, Report};
-use crate::{fine_tune, sasrec, sequence};
+use crate::{fine_tune, memory, sasrec, sequence};
 
 pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
     if SequenceFile::is_one(&args.run) {
@@ -20,8 +20,11 @@ pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
     }
     let run = RunFile::read(&args.run)?.apply(args.overrides())?;
     let run = paths::resolve(run, &DataDir::new(global.data.clone(), &args.run))?;
-    // A device that is not there is found before anything is written.
+    // A device that is not there, and memory that is not, are found before anything is written.
     orbit_core::device(&run.device)?;
+    if !args.no_memory_check {
+        memory::check_run(&run)?;
+    }
     fine_tune::prepare(&run, &args.out, args.overwrite)?;
     show(fine_tune::run(&run, &args.out, global.quiet)?, &args.out)
 }
@@ -46,6 +49,9 @@ fn run_sequence(args: &Train, global: &Global) -> Result<()> {
     let run = SequenceFile::read(&args.run)?.apply(args.overrides())?;
     let run = paths::resolve_sequence(run, &DataDir::new(global.data.clone(), &args.run))?;
     orbit_core::device(&run.device)?;
+    if !args.no_memory_check {
+        memory::check_sequence(&run)?;
+    }
     sequence::prepare(&run, &args.out, args.overwrite, args.extend)?;
     show_sequence(&run, &args.out, global)
 }

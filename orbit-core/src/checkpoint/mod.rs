@@ -22,16 +22,15 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use orbit_hook::{Entry, Param, State};
-use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use manifest::{FileRecord, MANIFEST, Manifest, hex, read_json};
 
-use crate::arithmetic::{like, read};
+use crate::arithmetic::read;
 use crate::disk::{Disk, System};
-use crate::optim::Moments;
-use crate::space::Slots;
+use crate::space::{Slots, Vectors};
+use crate::tensor_file::TensorFile;
 use crate::{Batches, Error, Fit, Model, Result};
 
 const WEIGHTS: &str = "weights.safetensors";
@@ -40,6 +39,9 @@ const SLOTS: &str = "slots.safetensors";
 const HOOKS: &str = "hooks.json";
 /// What a manifest names, in the order of a map.
 const FILES: [&str; 4] = [HOOKS, OPTIMIZER, SLOTS, WEIGHTS];
+/// What the names of AdamW's moments begin with.
+const FIRST: &str = "first.";
+const SECOND: &str = "second.";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,40 +99,60 @@ impl<M: Model, B: Batches> Fit<M, B> {
     }
 
     /// Goes on from a checkpoint that this run, with the same model, hooks and optimizer, has saved. An error leaves the run as
-    /// it was made, but for hooks that have loaded already.
+    /// it was made, but for hooks that have loaded already; where the disk fails in the middle of a checkpoint that was whole a
+    /// moment before, the run is over.
+    ///
+    /// Tensors are read one by one into the memory of those that are there: taking up a run needs no more than beginning it.
     pub fn load(&mut self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
         let manifest = Manifest::verified(dir)?;
         if manifest.origin != self.origin_digest() {
             return Err(Error::checkpoint(dir, "was saved by a run that began from other weights; give it that model"));
         }
-        let params = &self.vectors.trained.params;
         let hooks: Vec<SavedHook> = read_json(&dir.join(HOOKS))?;
         self.check_hooks(dir, &hooks)?;
-        let slots = self.read_slots(dir, params)?;
-        let model = self.vectors.trained.weights(&self.model);
-        let weights = filled(&dir.join(WEIGHTS), "", params, &model)?;
-        let optimizer = dir.join(OPTIMIZER);
-        let (first, second) =
-            (filled(&optimizer, "first.", params, &model)?, filled(&optimizer, "second.", params, &model)?);
-        drop(model);
+        let open = |file: &str| TensorFile::open(&dir.join(file));
+        let files = Files { weights: open(WEIGHTS)?, optimizer: open(OPTIMIZER)?, slots: open(SLOTS)? };
+        let slots = files.check(&self.vectors.trained.params, self.stack.0.len(), &dir.join(SLOTS))?;
 
         for (placed, saved) in self.stack.0.iter_mut().zip(hooks) {
             let state = state(saved.state);
             placed.hook.load(&state).map_err(|source| placed.failed_in("load", source))?;
             placed.acted = saved.acted;
         }
-        for (placed, slots) in self.stack.0.iter_mut().zip(slots) {
-            placed.slots = slots;
-        }
+        self.torn = true;
         self.hollow();
-        self.vectors.weights = weights;
+        let read = self.read_files(files, slots);
         self.fill();
-        self.moments = Moments { first, second };
+        read?;
         self.done = manifest.step;
         self.finished = manifest.finished;
         self.guarded = manifest.guard;
         self.torn = false;
+        Ok(())
+    }
+
+    /// Reads weights, moments and slots in place of those that are there.
+    fn read_files(&mut self, mut files: Files, saved: Vec<SavedSlot>) -> Result<()> {
+        let Vectors { trained, weights, .. } = &mut self.vectors;
+        let params = &trained.params;
+        for (param, tensor) in params.iter().zip(weights.iter_mut()) {
+            files.weights.read_into(&param.name, tensor)?;
+        }
+        for (prefix, moments) in [(FIRST, &mut self.moments.first), (SECOND, &mut self.moments.second)] {
+            for (param, tensor) in params.iter().zip(moments) {
+                files.optimizer.read_into(&format!("{prefix}{}", param.name), tensor)?;
+            }
+        }
+        let hooks = &mut self.stack.0;
+        let mut there: Vec<Slots> = hooks.iter_mut().map(|placed| std::mem::take(&mut placed.slots)).collect();
+        for SavedSlot { key, hook, slot, place } in saved {
+            let old = there[hook].get_mut(&slot).and_then(|tensors| tensors[place].take());
+            let mut tensor = old.unwrap_or_else(|| weights[place].zeros_like());
+            files.slots.read_into(&key, &mut tensor)?;
+            let tensors = hooks[hook].slots.entry(slot).or_insert_with(|| vec![None; params.len()]);
+            tensors[place] = Some(tensor);
+        }
         Ok(())
     }
 
@@ -159,8 +181,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
             let names = self.vectors.trained.params.iter().map(|param| format!("{prefix}{}", param.name));
             names.zip(tensors.iter().cloned()).collect()
         };
-        let mut moments = named("first.", &self.moments.first);
-        moments.extend(named("second.", &self.moments.second));
+        let mut moments = named(FIRST, &self.moments.first);
+        moments.extend(named(SECOND, &self.moments.second));
         let weights = named("", &self.vectors.trained.weights(&self.model));
         let finite = |name: &str, entries: &[f32]| match entries.iter().find(|entry| !entry.is_finite()) {
             Some(&value) => Err(Error::Poisoned { step: self.done, name: name.into(), value }),
@@ -196,24 +218,6 @@ impl<M: Model, B: Batches> Fit<M, B> {
         named
     }
 
-    fn read_slots(&self, dir: &Path, params: &[Param]) -> Result<Vec<Slots>> {
-        let path = dir.join(SLOTS);
-        let mut slots: Vec<Slots> = self.stack.0.iter().map(|_| Slots::new()).collect();
-        let weights = self.vectors.trained.weights(&self.model);
-        for (key, entries) in read_tensors(&path)? {
-            let place = slot_key(&key).and_then(|(hook, slot, name)| {
-                let place = params.iter().position(|param| param.name == name && param.len() == entries.len())?;
-                (hook < slots.len()).then_some((hook, slot, place))
-            });
-            let Some((hook, slot, place)) = place else {
-                return Err(Error::checkpoint(&path, format!("holds \"{key}\", which this run has no place for")));
-            };
-            let slots = &mut slots[hook];
-            slots.entry(slot).or_insert_with(|| vec![None; params.len()])[place] = Some(like(&weights[place], entries));
-        }
-        Ok(slots)
-    }
-
     fn check_hooks(&self, dir: &Path, saved: &[SavedHook]) -> Result<()> {
         let there: Vec<&str> = saved.iter().map(|hook| hook.name.as_str()).collect();
         let here: Vec<&str> = self.stack.0.iter().map(|placed| placed.name.as_str()).collect();
@@ -221,6 +225,46 @@ impl<M: Model, B: Batches> Fit<M, B> {
             return Ok(());
         }
         Err(Error::checkpoint(dir, format!("was saved with the hooks {there:?}, this run has {here:?}")))
+    }
+}
+
+/// The files of a checkpoint that hold tensors.
+struct Files {
+    weights: TensorFile,
+    optimizer: TensorFile,
+    slots: TensorFile,
+}
+
+/// A tensor of the file of slots: its name there, and where it belongs.
+struct SavedSlot {
+    key: String,
+    /// The hook's place in the list, from 0.
+    hook: usize,
+    slot: u8,
+    /// The parameter's place.
+    place: usize,
+}
+
+impl Files {
+    /// Checks that every tensor of a run with these parameters and so many hooks is there, and that each slot has a place.
+    /// `path` is that of the file of slots.
+    fn check(&self, params: &[Param], hooks: usize, path: &Path) -> Result<Vec<SavedSlot>> {
+        for param in params {
+            self.weights.expect(&param.name, param.len())?;
+            self.optimizer.expect(&format!("{FIRST}{}", param.name), param.len())?;
+            self.optimizer.expect(&format!("{SECOND}{}", param.name), param.len())?;
+        }
+        let slots = self.slots.tensors().into_iter().map(|(key, entries)| {
+            let found = slot_key(&key).and_then(|(hook, slot, name)| {
+                let place = params.iter().position(|param| param.name == name && param.len() == entries)?;
+                (hook < hooks).then_some((hook, slot, place))
+            });
+            match found {
+                Some((hook, slot, place)) => Ok(SavedSlot { key, hook, slot, place }),
+                None => Err(Error::checkpoint(path, format!("holds \"{key}\", which this run has no place for"))),
+            }
+        });
+        slots.collect()
     }
 }
 
@@ -260,32 +304,4 @@ fn state(saved: BTreeMap<String, SavedEntry>) -> State {
         state.put(&name, entry);
     }
     state
-}
-
-/// All tensors of a file, flat.
-pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Vec<f32>>> {
-    let file = fs::read(path).map_err(|e| Error::io(path, e))?;
-    let file = SafeTensors::deserialize(&file).map_err(|e| Error::checkpoint(path, e.to_string()))?;
-    file.iter()
-        .map(|(name, view)| {
-            if view.dtype() != Dtype::F32 {
-                return Err(Error::checkpoint(path, format!("\"{name}\" is {:?}, only F32 is read", view.dtype())));
-            }
-            let (entries, _) = view.data().as_chunks::<4>();
-            Ok((name.to_owned(), entries.iter().map(|entry| f32::from_le_bytes(*entry)).collect()))
-        })
-        .collect()
-}
-
-/// One tensor a parameter out of a file, on the devices of the tensors `on`.
-fn filled(path: &Path, prefix: &str, params: &[Param], on: &[Tensor<1>]) -> Result<Vec<Tensor<1>>> {
-    let mut file = read_tensors(path)?;
-    let tensors = params.iter().zip(on).map(|(param, on)| {
-        let name = format!("{prefix}{}", param.name);
-        let entries = file.remove(&name).filter(|entries| entries.len() == param.len());
-        entries
-            .map(|entries| like(on, entries))
-            .ok_or_else(|| Error::checkpoint(path, format!("has no \"{name}\" of {} entries", param.len())))
-    });
-    tensors.collect()
 }
