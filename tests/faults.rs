@@ -154,6 +154,7 @@ fn a_disk_that_fails_at_any_operation_leaves_the_checkpoint_before_good() {
             operation += 1;
         }
         assert!(operation > 15, "{what}: a save is only {operation} operations");
+        eprintln!("measured: {what} at each of {operation} operations");
     }
 }
 
@@ -239,7 +240,7 @@ fn every_flipped_bit_is_found() {
     }
     fit.load(&path).unwrap();
     assert!(bits(&fit) == bits(&saved));
-    eprintln!("{flips} bits of {total} bytes flipped, all found");
+    eprintln!("measured: {flips} bits of {total} bytes flipped, all found");
 }
 
 /// Weights that are not finite: the one thing that is worse than no checkpoint.

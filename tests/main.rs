@@ -23,6 +23,7 @@ mod methods;
 mod old_runs;
 mod plugins;
 mod program;
+mod promises;
 mod reference;
 mod reliability;
 mod resume;

@@ -121,7 +121,7 @@ fn a_run_that_is_killed_anywhere_loses_nothing() {
         if killed.join("run.toml").exists() { done(&mut resume(&killed)) } else { done(&mut train(&run, &killed)) };
     assert!(last.contains("Recall@10"), "{last}");
     assert_same(&whole, &killed, "in the end");
-    eprintln!("{} kills, of which {survived} came too late, {} runs", kills(), rounds + 1);
+    eprintln!("measured: {} kills, of which {survived} came too late, {} runs", kills(), rounds + 1);
 }
 
 #[test]
@@ -367,6 +367,6 @@ fn a_run_does_not_grow() {
         eprintln!("skipped: this system does not say what a process has in memory");
         return;
     };
-    eprintln!("{} MB after {} steps, {} MB after {steps}", few >> 20, steps / 10, many >> 20);
+    eprintln!("measured: {} MB after {} steps, {} MB after {steps}", few >> 20, steps / 10, many >> 20);
     assert!(many < few + few / 50 + (1 << 20), "{few} bytes after {} steps, {many} after {steps}", steps / 10);
 }

@@ -455,6 +455,9 @@ pub(crate) struct Bench {
     /// Time steps that an instruction vector guides against plain ones, in turn
     #[arg(long, conflicts_with_all = ["orbit", "plugin", "choices"])]
     pub(crate) guided: bool,
+    /// Time saving a checkpoint below this folder and taking it up again, beside the disk and the digest alone
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["orbit", "plugin", "choices", "guided", "lora"])]
+    pub(crate) checkpoint: Option<PathBuf>,
 }
 
 /// A model's shape, to be timed.

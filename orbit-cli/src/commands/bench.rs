@@ -3,6 +3,7 @@
 //! `bench/torch_step.py` measures the same shapes in PyTorch; `bench/compare.py` runs the two in turn.
 
 mod boundary;
+mod checkpoint;
 mod choices;
 mod guided;
 mod lora;
@@ -39,6 +40,9 @@ struct Measured {
 pub(crate) fn run(args: &Bench, _: &Global) -> Result<()> {
     if let Some(path) = &args.plugin {
         return boundary::run(args, path);
+    }
+    if let Some(dir) = &args.checkpoint {
+        return checkpoint::run(args, dir);
     }
     if args.choices {
         return choices::run(args);

@@ -17,7 +17,6 @@ mod manifest;
 mod write;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
