@@ -22,6 +22,10 @@ pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// What old exporters saved beside the weights: the numbers 0, 1, 2 and so on, as integers. It is passed over.
 const POSITIONS: &str = "position_ids";
 
+/// How many parameters a model may have beyond its weights and still be built, with zeros in their place, so that one error
+/// can name all that is missing: 64 MiB of them.
+const MISSING: usize = 1 << 24;
+
 /// A dense array of `f32`, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Array {
@@ -136,6 +140,19 @@ impl Weights {
     /// As [`Weights::write`].
     pub fn write_file(&self, path: impl AsRef<Path>, dtype: Dtype) -> Result<()> {
         write_some(self.tensors.iter(), path.as_ref(), dtype)
+    }
+
+    /// That a model of `parameters` entries may be built to take these weights: a config of a few bytes can ask for any size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooFew`], in the name of `path`.
+    pub(crate) fn check_size(&self, path: &Path, parameters: usize) -> Result<()> {
+        let entries: usize = self.tensors.values().map(|array| array.data.len()).sum();
+        if parameters <= entries.saturating_add(MISSING) {
+            return Ok(());
+        }
+        Err(Error::TooFew { path: path.to_owned(), entries, parameters })
     }
 
     /// Hands the arrays out one by one and keeps account of those that are missing, misshapen or left over. `path` is
