@@ -34,6 +34,8 @@ const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const SLOTS: &str = "slots.safetensors";
 const HOOKS: &str = "hooks.json";
+/// What a manifest names, in the order of the names.
+const FILES: [&str; 4] = [HOOKS, OPTIMIZER, SLOTS, WEIGHTS];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +86,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
         if self.torn {
-            return Err(Error::Torn { step: self.done + 1 });
+            return Err(Error::Torn { step: self.done.saturating_add(1) });
         }
         if dir.exists() {
             return Err(Error::checkpoint(dir, "is there already"));
@@ -225,6 +227,15 @@ impl<M: Model, B: Batches> Fit<M, B> {
 }
 
 impl Manifest {
+    /// That it names the files of a checkpoint. Another name could lead out of the directory, to what has no end.
+    fn check_names(&self) -> std::result::Result<(), String> {
+        if self.files.keys().eq(FILES) {
+            return Ok(());
+        }
+        let names: Vec<&String> = self.files.keys().collect();
+        Err(format!("names the files {names:?}, not {FILES:?}"))
+    }
+
     fn digest(&self) -> Result<String> {
         let others = (self.format, self.step, self.finished, &self.origin, &self.files);
         let bytes = serde_json::to_vec(&others).map_err(|e| Error::checkpoint(MANIFEST, e.to_string()))?;
@@ -244,6 +255,7 @@ fn verified(dir: &Path) -> Result<Manifest> {
     if manifest.digest()? != manifest.sha256 {
         return Err(Error::damaged(path, "is damaged: its digest is not the one it gives"));
     }
+    manifest.check_names().map_err(|reason| Error::damaged(path, reason))?;
     for (name, expected) in &manifest.files {
         let found = record(&dir.join(name)).map_err(unread)?;
         if found != *expected {
@@ -386,4 +398,22 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
 /// Waits until a file, or the names in a directory, are on the disk.
 fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(|e| Error::io(path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_names_the_files_of_a_checkpoint_alone() {
+        let named = |names: &[&str]| {
+            let record = |name: &&str| ((*name).to_owned(), FileRecord { bytes: 0, sha256: String::new() });
+            let (origin, sha256) = (String::new(), String::new());
+            let files = names.iter().map(record).collect();
+            Manifest { format: FORMAT, step: 0, finished: false, origin, files, sha256 }.check_names()
+        };
+        assert_eq!(named(&FILES), Ok(()));
+        assert!(named(&[HOOKS, OPTIMIZER, SLOTS]).is_err());
+        assert!(named(&[HOOKS, OPTIMIZER, SLOTS, "/dev/zero"]).is_err_and(|why| why.contains("/dev/zero")));
+    }
 }
