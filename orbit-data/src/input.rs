@@ -9,6 +9,12 @@ use flate2::read::MultiGzDecoder;
 
 use crate::{Error, Result};
 
+/// A line must fit into memory, whatever a file unpacks to.
+pub(crate) const LONGEST_LINE: u64 = 1 << 24;
+
+/// And so must the texts of a file that is held as a whole: 4 GiB, far beyond any suite.
+pub(crate) const LONGEST_TEXT: u64 = 1 << 32;
+
 /// Opens `path` for reading; `.gz` and `.bz2` are decompressed on the way.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     Ok(decompress(path, file(path)?))
@@ -21,6 +27,18 @@ pub(crate) fn decompress(path: &Path, raw: impl Read + 'static) -> Box<dyn BufRe
         Some("bz2") => Box::new(BufReader::new(MultiBzDecoder::new(raw))),
         _ => Box::new(BufReader::new(raw)),
     }
+}
+
+/// The whole of a text file.
+pub(crate) fn text(path: &Path) -> Result<String> {
+    let (mut text, mut reader) = (String::new(), open(path)?.take(LONGEST_TEXT));
+    reader.read_to_string(&mut text).map_err(|source| Error::io(path, source))?;
+    if reader.limit() == 0 { Err(too_long(path)) } else { Ok(text) }
+}
+
+/// That a file unpacks to [`LONGEST_TEXT`].
+pub(crate) fn too_long(path: &Path) -> Error {
+    Error::file(path, "it unpacks to 4 GiB or more")
 }
 
 /// Opens `path` as it is.
@@ -54,8 +72,12 @@ impl Iterator for Lines {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let mut bytes = Vec::new();
-            match self.reader.read_until(b'\n', &mut bytes) {
+            match (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes) {
                 Ok(0) => return None,
+                Ok(_) if bytes.len() as u64 == LONGEST_LINE => {
+                    let reason = format!("line {} has 16 MiB or more; this is no file of rows", self.number + 1);
+                    return Some(Err(Error::file(&self.path, reason)));
+                }
                 Ok(_) => self.number += 1,
                 Err(source) => return Some(Err(Error::io(&self.path, source))),
             }
@@ -98,6 +120,21 @@ mod tests {
         for path in [plain, gz, bz2] {
             assert_eq!(read(&path), expected, "{}", path.display());
         }
+    }
+
+    /// A few KiB may unpack to a line without an end.
+    #[test]
+    fn a_line_that_does_not_end_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("long.gz");
+        let mut encoder = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+        encoder.write_all(b"one\n").unwrap();
+        (0..17).for_each(|_| encoder.write_all(&vec![b'x'; 1 << 20]).unwrap());
+        encoder.finish().unwrap();
+        let read: Vec<_> = lines(&path).unwrap().take(2).collect();
+        assert_eq!(read[0].as_ref().unwrap(), &(1, "one".to_owned()));
+        let error = read[1].as_ref().unwrap_err().to_string();
+        assert!(error.contains("long.gz: line 2 has 16 MiB or more"), "{error}");
     }
 
     #[test]
