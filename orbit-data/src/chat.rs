@@ -18,6 +18,10 @@ const CHATML: &str = "\
 {%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}\
 {%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}";
 
+/// Instructions that a template may take to write a conversation: a loop that does not end is an error. A message takes some
+/// tens.
+const FUEL: u64 = 10_000_000;
+
 const CONFIG: &str = "tokenizer_config.json";
 const TEMPLATE: &str = "chat_template.jinja";
 
@@ -138,6 +142,7 @@ impl ChatTemplate {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| failed("configuring", error))?);
         environment.set_unknown_method_callback(unknown_method_callback);
+        environment.set_fuel(Some(FUEL));
         environment.add_function("raise_exception", |reason: String| -> Result<String, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, reason))
         });
@@ -272,6 +277,15 @@ mod tests {
             .map(|(r, c)| Message::new(r, c));
         let expected = "<user0>hi\n\n<a>yes</a><user0><tool>\n\n<a>\n";
         assert_eq!(chat.render(&messages, true).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_template_that_does_not_end_is_an_error() {
+        let thousand = "{% for i in range(1000) %}";
+        let source = format!("{}{}", thousand.repeat(3), "{% endfor %}".repeat(3));
+        let error = template(&source).render(&user("a"), false).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("fuel"), "{source}");
     }
 
     #[test]
