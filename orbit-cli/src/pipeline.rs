@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::document::Document;
-use orbit_data::vocabulary::item_tokenizer;
+use orbit_data::vocabulary::{item_tokenizer, read_tokenizer, tokenizer_of};
 use orbit_data::{Corpus, Item, ItemEmbeddings, SemanticIds, Vocabulary};
 use orbit_models::{EncoderDecoder, LanguageModel, gguf};
 use tokenizers::Tokenizer;
@@ -50,8 +50,7 @@ impl Base {
         if path.is_file() {
             return Self::open_gguf(path, device);
         }
-        let file = path.join("tokenizer.json");
-        let tokenizer = Tokenizer::from_file(&file).map_err(|e| anyhow!("{}: {e}", file.display()))?;
+        let tokenizer = read_tokenizer(&path.join("tokenizer.json"))?;
         let ids = path.join(IDS_FILE);
         let codes_per_level =
             if ids.exists() { SemanticIds::load(&ids)?.codes_per_level().to_vec() } else { Vec::new() };
@@ -65,8 +64,7 @@ impl Base {
 
     fn open_gguf(path: &Path, device: &Device) -> Result<Self> {
         let file = gguf::read(path)?;
-        let tokenizer = serde_json::to_vec(&file.tokenizer)?;
-        let tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        let tokenizer = tokenizer_of(&serde_json::to_vec(&file.tokenizer)?, path)?;
         let config = file.tokenizer_config.as_object().cloned().unwrap_or_default();
         let model = orbit_models::from_weights(file.config, file.weights, path, device)?.into();
         Ok(Self { model, tokenizer, chat: ChatTemplate::from_config(config)?, codes_per_level: Vec::new() })

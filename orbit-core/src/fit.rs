@@ -303,7 +303,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// whole.
     pub fn step(&mut self) -> Result<Option<StepReport>> {
         if self.torn {
-            return Err(Error::Torn { step: self.done + 1 });
+            return Err(Error::Torn { step: self.done.saturating_add(1) });
         }
         self.torn = true;
         let report = self.whole_step()?;
@@ -313,9 +313,13 @@ impl<M: Model, B: Batches> Fit<M, B> {
 
     fn whole_step(&mut self) -> Result<Option<StepReport>> {
         let start = Instant::now();
-        let number = self.done + 1;
-        let batch =
-            if number > self.schedule.total { None } else { self.batches.batch(number + self.guarded.passed_over)? };
+        // A checkpoint may say any number.
+        let number = self.done.saturating_add(1);
+        let batch = if number > self.schedule.total {
+            None
+        } else {
+            self.batches.batch(number.saturating_add(self.guarded.passed_over))?
+        };
         let Some(batch) = batch else { return self.finish().map(|()| None) };
         let step = Step { number, total: self.schedule.total, learning_rate: self.schedule.at(number) };
 
@@ -557,7 +561,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
     fn estimates(&mut self) -> Result<BTreeMap<&'static str, Vec<Tensor<1>>>> {
         let asked: Vec<_> = Phases::ESTIMATES.into_iter().filter(|(phase, _)| self.stack.has(*phase)).collect();
         let mut examples = Vec::new();
-        for step in 1..=self.done {
+        for step in 1..=self.done.min(self.schedule.total) {
             if asked.is_empty() || examples.len() >= self.estimate_examples {
                 break;
             }

@@ -1,11 +1,12 @@
 //! Item embeddings: one unit vector an item.
 
+mod npy;
+
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use half::f16;
-use npyz::{DType, Deserialize, NpyFile, Order, TypeChar, WriterBuilder};
+use npyz::WriterBuilder;
 
 use crate::input::open;
 use crate::{Error, Result};
@@ -69,22 +70,29 @@ impl ItemEmbeddings {
     }
 
     fn read(path: &Path, expected_items: Option<usize>) -> Result<Self> {
-        let npy = NpyFile::new(open(path)?).map_err(|source| Error::io(path, source))?;
-        let &[height, dim] = npy.shape() else {
-            return Err(Error::file(
-                path,
-                format!("shape {:?}, but a matrix of items x dimensions is needed", npy.shape()),
-            ));
+        let failed = |source| Error::io(path, source);
+        let mut file = open(path)?;
+        let head = npy::Head::read(&mut file).map_err(failed)?;
+        let &[height, dim] = head.shape.as_slice() else {
+            let reason = format!("shape {:?}, but a matrix of items x dimensions is needed", head.shape);
+            return Err(Error::file(path, reason));
         };
         if let Some(items) = expected_items.filter(|&items| height != items as u64) {
             let reason = format!("{height} rows, but the corpus has {items} items; embed the same item file");
             return Err(Error::file(path, reason));
         }
-        if npy.order() != Order::C {
+        if head.fortran_order {
             return Err(Error::file(path, "column-major; save it with numpy.ascontiguousarray"));
         }
-        let rows = read_values(npy, path)?;
-        Self::new(dim as usize, rows).map_err(|error| Error::file(path, error.to_string()))
+        if height == 0 {
+            return Err(Error::file(path, "no rows in it"));
+        }
+        let too_large = || Error::file(path, format!("{height} rows of {dim} values are more than a file can hold"));
+        let count = height.checked_mul(dim).ok_or_else(too_large)?;
+        let dim = usize::try_from(dim).map_err(|_| too_large())?;
+        let other = || format!("values of type {}, but f16, f32, f64, i8 or u8 is needed", head.descr);
+        let rows = head.values(&mut file, count).map_err(failed)?.ok_or_else(|| Error::file(path, other()))?;
+        Self::new(dim, rows).map_err(|error| Error::file(path, error.to_string()))
     }
 
     /// Writes the rows as a NumPy matrix of f32, beside its place first.
@@ -147,30 +155,11 @@ fn normalize(row: &mut [f32]) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn read_values<R: std::io::Read>(npy: NpyFile<R>, path: &Path) -> Result<Vec<f32>> {
-    let kind = match npy.dtype() {
-        DType::Plain(kind) => kind,
-        other => return Err(Error::file(path, format!("values of type {}", other.descr()))),
-    };
-    match (kind.type_char(), kind.size_field()) {
-        (TypeChar::Float, 2) => cast(npy, path, f16::to_f32),
-        (TypeChar::Float, 4) => cast(npy, path, |x: f32| x),
-        (TypeChar::Float, 8) => cast(npy, path, |x: f64| x as f32),
-        (TypeChar::Int, 1) => cast(npy, path, |x: i8| f32::from(x)),
-        (TypeChar::Uint, 1) => cast(npy, path, |x: u8| f32::from(x)),
-        _ => Err(Error::file(path, format!("values of type {kind}, but f16, f32, f64, i8 or u8 is needed"))),
-    }
-}
-
-fn cast<T: Deserialize, R: std::io::Read>(npy: NpyFile<R>, path: &Path, to: fn(T) -> f32) -> Result<Vec<f32>> {
-    let values = npy.into_vec::<T>().map_err(|source| Error::io(path, source))?;
-    Ok(values.into_iter().map(to).collect())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use npyz::AutoSerialize;
+    use half::f16;
+    use npyz::{AutoSerialize, Order};
 
     use super::*;
 
@@ -246,6 +235,39 @@ mod tests {
         assert!(error(&[1_f32, 1.0, 0.0, 0.0], &[2, 2], 2).contains("embedding row 1 is zero"));
         assert!(error(&[1_f32, f32::NAN, 0.0, 0.0], &[2, 2], 2).contains("embedding row 0 is not finite"));
         assert!(error(&[1_f64, 1.0, 0.0, f64::INFINITY], &[2, 2], 2).contains("embedding row 1 is not finite"));
+    }
+
+    /// A file whose head is anything.
+    fn read_head(head: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.npy");
+        let start = [b"\x93NUMPY\x02\0".as_slice(), &(head.len() as u32).to_le_bytes(), head.as_bytes(), &[1; 16]];
+        std::fs::write(&path, start.concat()).unwrap();
+        ItemEmbeddings::read_npy_rows(&path).unwrap_err().to_string()
+    }
+
+    /// A head that lies costs no more than the file is long, and one that is nested does not exhaust the stack.
+    #[test]
+    fn a_head_is_not_believed() {
+        let shaped = |shape: &str| read_head(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}"));
+        assert!(shaped("(1000000000000, 4)").contains("cut short"));
+        assert!(shaped("(4294967296, 4294967296)").contains("more than a file can hold"));
+        assert!(shaped("(0, 1000000000000)").contains("no rows in it"));
+        assert!(shaped("(-1, 2)").contains("does not say"));
+        assert!(read_head(&"(".repeat(9000)).contains("nested more than"));
+        assert!(read_head(&" ".repeat(20_000)).contains("a head of 20000 bytes"));
+        assert!(read_head("[]").contains("does not say"));
+    }
+
+    #[test]
+    fn big_endian_values_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.npy");
+        let head = "{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2), }\n";
+        let values = [3.0_f32, 4.0].map(f32::to_be_bytes);
+        let start = [b"\x93NUMPY\x01\0".as_slice(), &(head.len() as u16).to_le_bytes(), head.as_bytes()];
+        std::fs::write(&path, [start.concat(), values.concat()].concat()).unwrap();
+        assert_eq!(ItemEmbeddings::read_npy(&path, 1).unwrap().row(0), [0.6, 0.8]);
     }
 
     #[test]

@@ -9,8 +9,11 @@ use flate2::read::MultiGzDecoder;
 
 use crate::{Error, Result};
 
-/// A line must fit into memory, whatever a file holds: a small archive can unpack to one without an end.
-const LONGEST_LINE: u64 = 1 << 26;
+/// A line must fit into memory, whatever a file unpacks to.
+pub(crate) const LONGEST_LINE: u64 = 1 << 24;
+
+/// And so must the texts of a file that is held as a whole: 4 GiB, far beyond any suite.
+pub(crate) const LONGEST_TEXT: u64 = 1 << 32;
 
 /// Opens `path` for reading; `.gz` and `.bz2` are decompressed on the way.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
@@ -24,6 +27,18 @@ pub(crate) fn decompress(path: &Path, raw: impl Read + 'static) -> Box<dyn BufRe
         Some("bz2") => Box::new(BufReader::new(MultiBzDecoder::new(raw))),
         _ => Box::new(BufReader::new(raw)),
     }
+}
+
+/// The whole of a text file.
+pub(crate) fn text(path: &Path) -> Result<String> {
+    let (mut text, mut reader) = (String::new(), open(path)?.take(LONGEST_TEXT));
+    reader.read_to_string(&mut text).map_err(|source| Error::io(path, source))?;
+    if reader.limit() == 0 { Err(too_long(path)) } else { Ok(text) }
+}
+
+/// That a file unpacks to [`LONGEST_TEXT`].
+pub(crate) fn too_long(path: &Path) -> Error {
+    Error::file(path, "it unpacks to 4 GiB or more")
 }
 
 /// Opens `path` as it is.
@@ -60,7 +75,7 @@ impl Iterator for Lines {
             match (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes) {
                 Ok(0) => return None,
                 Ok(_) if bytes.len() as u64 == LONGEST_LINE => {
-                    let reason = "a line of 64 MiB or more; this is no file of rows";
+                    let reason = "a line of 16 MiB or more; this is no file of rows";
                     return Some(Err(Error::row(&self.path, self.number + 1, reason)));
                 }
                 Ok(_) => self.number += 1,

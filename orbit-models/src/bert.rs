@@ -11,6 +11,7 @@ use orbit_core::kernel::{attend, pick, split_heads};
 use orbit_core::{Error as InputError, Input, check_tokens};
 use serde::Deserialize;
 
+use crate::config::{MAX_LAYERS, MAX_SIZE};
 use crate::layer_norm::LayerNorm;
 use crate::linear::{Linear, Source};
 use crate::weights::Weights;
@@ -80,6 +81,7 @@ impl Bert {
         weights.tensors = stripped.map(|(name, array)| (name.trim_start_matches("bert.").to_owned(), array)).collect();
         let headless = |name: &str| name.starts_with("embeddings.") || name.starts_with("encoder.");
         weights.tensors.retain(|name, _| headless(name));
+        weights.check_size(dir, config.parameter_count())?;
         let mut reader = weights.into_reader(dir);
         let model = Self::from_source(&config, &mut |name, shape| reader.tensor(name, shape), device);
         reader.finish(&[])?;
@@ -161,10 +163,28 @@ pub fn means(hidden: Tensor<3>, lengths: &[usize]) -> Vec<Vec<f32>> {
 }
 
 impl BertConfig {
+    /// How many parameters the encoder has, without the biases and norms, which are few beside the rest.
+    fn parameter_count(&self) -> usize {
+        let (d, f) = (self.hidden_size, self.intermediate_size);
+        let rows = self.vocab_size + self.max_position_embeddings + self.type_vocab_size;
+        rows * d + self.num_hidden_layers * (4 * d * d + 2 * d * f)
+    }
+
     fn check(&self, dir: &Path) -> Result<()> {
         if self.hidden_act != "gelu" {
             let reason = format!("is {:?}, and gelu is the only one that is read", self.hidden_act);
             return Err(Error::config(dir.join(CONFIG_FILE), "hidden_act", reason));
+        }
+        let sizes = [
+            ("vocab_size", self.vocab_size, MAX_SIZE),
+            ("hidden_size", self.hidden_size, MAX_SIZE),
+            ("num_hidden_layers", self.num_hidden_layers, MAX_LAYERS),
+            ("intermediate_size", self.intermediate_size, MAX_SIZE),
+            ("max_position_embeddings", self.max_position_embeddings, MAX_SIZE),
+            ("type_vocab_size", self.type_vocab_size, MAX_SIZE),
+        ];
+        if let Some((key, size, most)) = sizes.into_iter().find(|(_, size, most)| *size == 0 || size > most) {
+            return Err(Error::config(dir.join(CONFIG_FILE), key, format!("{size} is not between 1 and {most}")));
         }
         if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let reason =

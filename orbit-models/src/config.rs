@@ -19,6 +19,9 @@ pub const CONFIG_FILE: &str = "config.json";
 /// The largest width or count that is believed.
 pub(crate) const MAX_SIZE: usize = 1 << 20;
 
+/// The largest number of blocks that is believed: each takes memory whatever its width.
+pub(crate) const MAX_LAYERS: usize = 1 << 12;
+
 /// A key and what is wrong with it.
 pub(crate) type Fault = (&'static str, String);
 
@@ -179,6 +182,9 @@ impl DecoderConfig {
         // Far beyond any model, and small enough that the number of parameters fits 64 bits.
         if let Some((key, size)) = sizes.into_iter().find(|(_, size)| *size == 0 || *size > MAX_SIZE) {
             return fault(key, format!("{size} is not between 1 and {MAX_SIZE}"));
+        }
+        if self.num_hidden_layers > MAX_LAYERS {
+            return fault("num_hidden_layers", format!("{} is not between 1 and {MAX_LAYERS}", self.num_hidden_layers));
         }
         if self.max_position_embeddings == 0 {
             return fault("max_position_embeddings", "is 0".to_owned());

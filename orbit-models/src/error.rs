@@ -55,6 +55,16 @@ pub enum Error {
         /// What both have in different shapes.
         misshapen: Vec<Misshapen>,
     },
+    /// Weights that are far too few for the model that was to take them.
+    #[error("{}: the weights have {entries} entries, and a model as its config says has {parameters}", path.display())]
+    TooFew {
+        /// The model directory or file.
+        path: PathBuf,
+        /// What the file has.
+        entries: usize,
+        /// What the model would have.
+        parameters: usize,
+    },
     /// A `config.json` that describes a model this crate does not build.
     #[error("{}: `{key}`: {reason}", path.display())]
     Config {

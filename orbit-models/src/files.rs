@@ -93,6 +93,8 @@ pub fn from_weights(
     path: impl AsRef<Path>,
     device: &Device,
 ) -> Result<Decoder> {
+    let path = path.as_ref();
+    weights.check_size(path, config.parameter_count())?;
     let mut reader = weights.into_reader(path);
     let decoder = Decoder::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
     // Old exporters store the rotary frequencies, and a tied head a second time.
@@ -173,6 +175,10 @@ pub(crate) fn split_new_tokens(
 ) -> Result<Option<[Array; 2]>> {
     let Some(extension) = extension.filter(|extension| extension.base_vocabulary < rows) else { return Ok(None) };
     let base = extension.base_vocabulary;
+    if base == 0 {
+        let reason = "was without a token before new ones were added, by orbit.json";
+        return Err(Error::tensor(dir, names.embedding, reason));
+    }
     let mut split = |name: &str| -> Result<Array> {
         let table = weights.tensors.get_mut(name);
         let Some(table) = table.filter(|table| table.shape == [rows, d]) else {

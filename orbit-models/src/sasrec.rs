@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::config::{Fault, MAX_LAYERS, MAX_SIZE};
 use crate::files::arrays;
 use crate::layer_norm::LayerNorm;
 use crate::linear::{Linear, Source};
@@ -38,6 +39,36 @@ struct Saved {
     model_type: String,
     items: usize,
     shape: SasRecConfig,
+}
+
+impl Saved {
+    /// That there can be such a model; a file may say anything.
+    fn check(&self) -> std::result::Result<(), Fault> {
+        let SasRecConfig { width, layers, heads, max_history, dropout } = self.shape;
+        let sizes = [
+            ("items", self.items, u32::MAX as usize),
+            ("width", width, MAX_SIZE),
+            ("layers", layers, MAX_LAYERS),
+            ("heads", heads, MAX_SIZE),
+            ("max_history", max_history, MAX_SIZE),
+        ];
+        if let Some((key, size, most)) = sizes.into_iter().find(|(_, size, most)| *size == 0 || size > most) {
+            return Err((key, format!("{size} is not between 1 and {most}")));
+        }
+        if !width.is_multiple_of(heads) {
+            return Err(("heads", format!("{heads} do not divide a width of {width}")));
+        }
+        if !(0.0..1.0).contains(&dropout) {
+            return Err(("dropout", format!("{dropout} is not at least 0 and below 1")));
+        }
+        Ok(())
+    }
+
+    /// How many parameters the model has, without the biases and norms, which are few beside the rest.
+    fn parameter_count(&self) -> usize {
+        let SasRecConfig { width, layers, max_history, .. } = self.shape;
+        (self.items + max_history) * width + layers * 6 * width * width
+    }
 }
 
 /// The shape of a [`SasRec`].
@@ -148,7 +179,11 @@ impl SasRec {
             let reason = format!("is {:?}, not {MODEL_TYPE:?}", saved.model_type);
             return Err(crate::Error::config(dir.join(CONFIG_FILE), "model_type", reason));
         }
-        let mut reader = Weights::read(dir)?.into_reader(dir);
+        let fault = |(key, reason): Fault| crate::Error::config(dir.join(CONFIG_FILE), key, reason);
+        saved.check().map_err(fault)?;
+        let weights = Weights::read(dir)?;
+        weights.check_size(dir, saved.parameter_count())?;
+        let mut reader = weights.into_reader(dir);
         let model = Self::from_source(saved.shape, saved.items, &mut |name, shape| reader.tensor(name, shape), device);
         reader.finish(&[])?;
         Ok(model)
@@ -240,5 +275,26 @@ impl Model for SasRec {
 
     fn kind(&self, _: &str) -> ParamKind {
         ParamKind::Base
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn fault(items: usize, shape: SasRecConfig) -> &'static str {
+        Saved { model_type: MODEL_TYPE.into(), items, shape }.check().unwrap_err().0
+    }
+
+    #[test]
+    fn a_shape_that_no_model_has_is_refused_by_key() {
+        let usual = SasRecConfig::default;
+        Saved { model_type: MODEL_TYPE.into(), items: 10, shape: usual() }.check().unwrap();
+        assert_eq!(fault(0, usual()), "items");
+        assert_eq!(fault(10, SasRecConfig { width: 1 << 40, ..usual() }), "width");
+        assert_eq!(fault(10, SasRecConfig { layers: 1 << 20, ..usual() }), "layers");
+        assert_eq!(fault(10, SasRecConfig { heads: 3, ..usual() }), "heads");
+        assert_eq!(fault(10, SasRecConfig { dropout: 1.0, ..usual() }), "dropout");
     }
 }

@@ -152,7 +152,7 @@ impl Switch {
                 weights.tensors.remove(&name).ok_or_else(|| Error::tensor(&path, name, "is missing"))
             };
             let (weight, bias) = (take("weight")?, take("bias")?);
-            if weight.shape.len() != 2 || bias.shape != weight.shape[..1] {
+            if weight.shape.len() != 2 || weight.data.is_empty() || bias.shape != weight.shape[..1] {
                 return Err(Error::tensor(&path, name, "is not a linear layer"));
             }
             Ok(Dense::of(weight, bias, device))

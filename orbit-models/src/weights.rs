@@ -26,6 +26,10 @@ const POSITIONS: &str = "position_ids";
 /// What PyTorch saves weights as: a pickle, which when it is opened runs whatever its writer put into it. None is opened.
 const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
+/// How many parameters a model may have beyond its weights and still be built, with zeros in their place, so that one error
+/// can name all that is missing: 64 MiB of them.
+const MISSING: usize = 1 << 24;
+
 /// A dense array of `f32`, row-major.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Array {
@@ -153,6 +157,19 @@ impl Weights {
     /// As [`Weights::write`].
     pub fn write_file(&self, path: impl AsRef<Path>, dtype: Dtype) -> Result<()> {
         write_some(self.tensors.iter(), path.as_ref(), dtype)
+    }
+
+    /// That a model of `parameters` entries may be built to take these weights: a config of a few bytes can ask for any size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooFew`], in the name of `path`.
+    pub(crate) fn check_size(&self, path: &Path, parameters: usize) -> Result<()> {
+        let entries: usize = self.tensors.values().map(|array| array.data.len()).sum();
+        if parameters <= entries.saturating_add(MISSING) {
+            return Ok(());
+        }
+        Err(Error::TooFew { path: path.to_owned(), entries, parameters })
     }
 
     /// Hands the arrays out one by one and keeps account of those that are missing, misshapen or left over. `path` is

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use orbit_hook::{
-    Edit, Entry, Error, ForwardPlan, Hook, Pass, Phases, Positions, Reference, Result, Site, Space, State, Step, Value,
+    Edit, Entry, Error, ErrorKind, ForwardPlan, Hook, Pass, Phases, Positions, Reference, Result, Site, Space, State,
+    Step, Value,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -322,7 +323,12 @@ impl Hook for InstructionVector {
     }
 
     fn load(&mut self, state: &State) -> Result<()> {
-        self.progress.begun = state.count("begun")?;
+        let (begun, files) = (state.count("begun")?, self.vectors.len());
+        if files > 1 && begun > files as u64 {
+            let reason = format!("saved state says that stage {begun} has begun, and there are vectors for {files}");
+            return Err(Error::new(ErrorKind::State, reason));
+        }
+        self.progress.begun = begun;
         Ok(())
     }
 }

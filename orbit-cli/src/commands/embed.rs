@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::Device;
 use orbit_core::{Input, Model};
+use orbit_data::vocabulary::read_tokenizer;
 use orbit_data::{Corpus, Item, ItemEmbeddings};
 use orbit_models::LanguageModel;
 use orbit_models::bert::{Bert, means};
@@ -155,7 +156,7 @@ impl Encoder {
             Net::Language(net) => net.longest_text(),
         };
         let file = dir.join("tokenizer.json");
-        let mut tokenizer = Tokenizer::from_file(&file).map_err(|e| anyhow!("{}: {e}", file.display()))?;
+        let mut tokenizer = read_tokenizer(&file)?;
         tokenizer.with_padding(None);
         let truncation = tokenizers::TruncationParams { max_length: longest.min(most), ..Default::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(|e| anyhow!("{}: {e}", file.display()))?;

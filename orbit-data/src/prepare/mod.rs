@@ -21,7 +21,7 @@ mod kind;
 mod movielens;
 mod options;
 mod own;
-mod python;
+pub(crate) mod python;
 mod raw;
 mod recbole;
 mod report;

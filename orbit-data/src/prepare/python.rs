@@ -1,5 +1,5 @@
-//! Python literals, the form in which the item files of Amazon 2014 have a line: strings, numbers, `True`, `False`,
-//! `None`, dicts, lists and tuples. Nothing is evaluated.
+//! Python literals, the form in which the item files of Amazon 2014 have a line and NumPy files a head: strings, numbers,
+//! `True`, `False`, `None`, dicts, lists and tuples. Nothing is evaluated.
 
 use serde_json::{Map, Number, Value};
 
@@ -8,7 +8,7 @@ const DEPTH: usize = 64;
 
 /// The literal that `text` is, with strings as Python 3 reads them. Tuples become arrays. A whole number beyond 64 bits
 /// becomes a float, half of a surrogate pair the replacement character.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
     let mut parser = Parser { rest: text };
     let value = parser.value(0).and_then(|value| parser.end().map(|()| value));
     value.map_err(|reason| format!("malformed Python literal: {reason} at byte {}", text.len() - parser.rest.len()))

@@ -11,11 +11,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::corpus::{ReadReport, hex};
+use crate::input::LONGEST_LINE;
 use crate::text::csv;
 use crate::{Error, OnBadRow, Result, input};
-
-/// A line must fit into memory, whatever a file holds.
-const LONGEST_LINE: u64 = 1 << 24;
 
 /// A record of CSV may go on over lines, but not for ever after a quotation mark that nobody closed.
 const LONGEST_RECORD: usize = 1 << 16;

@@ -121,6 +121,10 @@ impl Codebooks {
             return Err(format!("its codebooks have {} dimensions, which do not fit their own parts", self.dim));
         }
         self.encoder.as_ref().map_or(Ok(()), |encoder| encoder.check(self.dim))?;
+        let standard = self.standard.iter().flat_map(Standard::values);
+        if !self.centroids.iter().flatten().chain(standard).all(|x| x.is_finite()) {
+            return Err("its codebooks have values that are not finite".to_owned());
+        }
         let width = self.width();
         if self.centroids.len() != codes_per_level.len() {
             return Err(format!("it has codebooks of {} levels for {}", self.centroids.len(), codes_per_level.len()));

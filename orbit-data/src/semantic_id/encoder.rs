@@ -44,7 +44,7 @@ impl Encoder {
         let mut input = dim;
         for (number, Layer { weight, bias }) in self.0.iter().enumerate() {
             let output = bias.len();
-            if input == 0 || output == 0 || weight.len() != input * output {
+            if input == 0 || output == 0 || input.checked_mul(output) != Some(weight.len()) {
                 return Err(format!(
                     "layer {number} of the encoder has {} weights and {output} biases, which do not fit its {input} inputs",
                     weight.len()
@@ -121,6 +121,8 @@ mod tests {
             "layer 1 of the encoder has 4 weights and 2 biases, which do not fit its 3 inputs"
         );
         assert!(error(vec![layer(&[], &[])]).contains("layer 0 of the encoder has 0 weights"));
+        let wraps = Encoder(vec![layer(&[], &[0.0; 2])]).check(1 << 63).unwrap_err();
+        assert!(wraps.contains("0 weights and 2 biases"), "{wraps}");
         let broken = layer(&[1.0, f32::NAN, 0.0], &[0.0]);
         assert_eq!(error(vec![first(), broken]), "layer 1 of the encoder has weights that are not finite");
     }

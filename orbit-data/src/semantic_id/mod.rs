@@ -46,6 +46,9 @@ pub use recipe::{Method, Recipe};
 pub use residual::ResidualKMeans;
 pub use standard::Standard;
 
+/// How many codes a level can have: they are `u16`.
+const MOST_CODES: usize = 1 << 16;
+
 /// One semantic ID an item, all of the same length. No two are alike, unless they were made with [`Collisions::None`].
 ///
 /// ```
@@ -259,6 +262,9 @@ impl SemanticIds {
 fn check_range(codes_per_level: &[usize], codes: &[Vec<u16>]) -> Result<()> {
     if codes.is_empty() || codes_per_level.is_empty() {
         return Err(Error::Invalid("semantic IDs need at least one item and one level".to_owned()));
+    }
+    if let Some(size) = codes_per_level.iter().find(|&&size| size > MOST_CODES) {
+        return Err(Error::Invalid(format!("a level of {size} codes; there may be 1 to 65,536")));
     }
     for (item, id) in codes.iter().enumerate() {
         if id.len() != codes_per_level.len() {

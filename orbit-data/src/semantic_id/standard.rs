@@ -45,6 +45,11 @@ impl Standard {
         }
     }
 
+    /// All its numbers.
+    pub(super) fn values(&self) -> impl Iterator<Item = &f32> {
+        self.mean.iter().chain(&self.scale)
+    }
+
     /// How many dimensions it is of; none when it is of two numbers at once.
     pub(super) fn dim(&self) -> Option<usize> {
         (self.mean.len() == self.scale.len()).then_some(self.mean.len())

@@ -8,7 +8,8 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::MinimalPair;
-use crate::{Error, Result, input};
+use crate::input::{self, LONGEST_TEXT};
+use crate::{Error, Result};
 
 #[derive(Deserialize)]
 struct Row {
@@ -24,9 +25,15 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<MinimalPair>> {
     let names = paradigms(&zip).map_err(archive)?;
     let rows_each = limit.div_ceil(names.len().max(1));
     let mut columns = Vec::new();
+    // Of all paradigms together: each may be as small as a few bytes, and unpack to any number.
+    let mut left = LONGEST_TEXT;
     for name in &names {
-        let entry = zip.by_name(name).map_err(archive)?;
-        columns.push(paradigm(&path.join(name), BufReader::new(entry), rows_each)?.into_iter());
+        let mut entry = zip.by_name(name).map_err(archive)?.take(left);
+        columns.push(paradigm(&path.join(name), BufReader::new(&mut entry), rows_each)?.into_iter());
+        left = entry.limit();
+        if left == 0 {
+            return Err(input::too_long(path));
+        }
     }
     let mut pairs = Vec::new();
     loop {

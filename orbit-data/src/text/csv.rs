@@ -1,6 +1,5 @@
 //! CSV as RFC 4180 has it.
 
-use std::io::Read;
 use std::path::Path;
 
 use crate::{Error, Result, input};
@@ -8,8 +7,7 @@ use crate::{Error, Result, input};
 /// The given columns of every record of a file, each record with the line it starts in, from 1. The first record names the
 /// columns. Fields in quotation marks may hold commas, line breaks and, doubled, quotation marks.
 pub(super) fn read<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Vec<(usize, [String; N])>> {
-    let mut text = String::new();
-    input::open(path)?.read_to_string(&mut text).map_err(|source| Error::io(path, source))?;
+    let text = input::text(path)?;
     let mut reader = Reader { rest: text.trim_start_matches('\u{feff}'), line: 1 };
     let header = reader.next(path)?.map(|(_, header)| header).unwrap_or_default();
     let mut places = [0; N];

@@ -1,6 +1,5 @@
 //! Suites as a config names them.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -87,7 +86,7 @@ impl TextTask {
             Suite::CrowsPairs => Tasks::MinimalPairs(crows::read(&self.path, limit)?),
             Suite::Jsonl => Tasks::MultipleChoice(choices::plain(&self.path, limit)?),
             Suite::OLora => Tasks::MultipleChoice(labelled::read(&self.path, limit, self.instruction.as_deref())?),
-            Suite::Perplexity => Tasks::Passage(self.passage()?),
+            Suite::Perplexity => Tasks::Passage(input::text(&self.path)?),
         };
         let tasks = self.asked(tasks)?;
         if tasks.is_empty() {
@@ -145,11 +144,5 @@ impl TextTask {
 
     fn wrong(&self, reason: &str) -> Error {
         Error::Invalid(format!("suite '{}': {reason}", self.name))
-    }
-
-    fn passage(&self) -> Result<String> {
-        let mut text = String::new();
-        input::open(&self.path)?.read_to_string(&mut text).map_err(|source| Error::io(&self.path, source))?;
-        Ok(text)
     }
 }

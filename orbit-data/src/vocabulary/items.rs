@@ -50,8 +50,10 @@ impl UserTokens {
     /// Those of a tokenizer, if it has any.
     pub(super) fn of_tokenizer(tokenizer: &Tokenizer) -> Option<Self> {
         let first = tokenizer.token_to_id(&user(0))?;
-        let there = |number: &usize| tokenizer.token_to_id(&user(*number)) == Some(first + *number as u32);
-        Some(Self { first, count: (0..).take_while(there).count() as u32 })
+        // The ids of a file may be any, also the last that there is.
+        let ids = (first..=u32::MAX).enumerate();
+        let count = ids.take_while(|&(number, id)| tokenizer.token_to_id(&user(number)) == Some(id)).count();
+        Some(Self { first, count: count as u32 })
     }
 
     /// The token of the user with this id.

@@ -5,6 +5,7 @@ mod items;
 #[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tokenizers::{AddedToken, Tokenizer};
@@ -13,6 +14,9 @@ pub use bpe::{SPECIAL_TOKENS, train_bpe};
 pub use items::{UserTokens, item_tokenizer};
 
 use crate::{Error, Result};
+
+/// The most tokens that are added to a tokenizer, far beyond any semantic IDs.
+const MOST_NEW: usize = 1 << 20;
 
 /// A tokenizer with tokens for semantic IDs added behind its own: `<start_of_sid>`, `<end_of_sid>`, then `<sid_L_C>` for
 /// every code C of every level L, level by level.
@@ -32,12 +36,9 @@ impl Vocabulary {
     ///
     /// # Errors
     /// When the new ids would not run on from `base_rows`, because the tokenizer does not have as many tokens as the model
-    /// has rows, or because it already has tokens of other semantic IDs.
+    /// has rows, or because it already has tokens of other semantic IDs; and when there would be more than a million of them.
     pub fn new(mut tokenizer: Tokenizer, base_rows: u32, codes_per_level: &[usize]) -> Result<Self> {
-        let mut levels = vec![base_rows + 2];
-        for &codes in codes_per_level {
-            levels.push(levels[levels.len() - 1] + codes as u32);
-        }
+        let levels = levels(base_rows, codes_per_level)?;
         let before = tokenizer.get_vocab_size(true);
         let names = names(codes_per_level);
         let tokens = names.iter().map(|name| AddedToken::from(name.as_str(), true));
@@ -58,10 +59,7 @@ impl Vocabulary {
     /// # Errors
     /// As [`new`](Self::new), and when the file is not a tokenizer.
     pub fn read(model_dir: &Path, base_rows: u32, codes_per_level: &[usize]) -> Result<Self> {
-        let path = model_dir.join("tokenizer.json");
-        let read = || format!("reading {}", path.display());
-        let tokenizer = Tokenizer::from_file(&path).map_err(|source| failed(&read(), source))?;
-        Self::new(tokenizer, base_rows, codes_per_level)
+        Self::new(read_tokenizer(&model_dir.join("tokenizer.json"))?, base_rows, codes_per_level)
     }
 
     /// The rows of the model before semantic IDs were added, which is the id of the first new token.
@@ -130,7 +128,7 @@ impl Vocabulary {
     /// # Errors
     /// What the tokenizer says.
     pub fn decode(&self, tokens: &[u32]) -> Result<String> {
-        self.tokenizer.decode(tokens, false).map_err(|source| failed("decoding", source))
+        guarded("decoding", || self.tokenizer.decode(tokens, false))
     }
 
     /// How the tokenizer writes token `id`.
@@ -165,14 +163,56 @@ impl Vocabulary {
 
 /// The token ids of `text`; special tokens written out in it are recognised, none is added.
 pub(crate) fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
-    let encoding = tokenizer.encode_fast(text, false).map_err(|source| failed("tokenizing", source))?;
+    let encoding = guarded("tokenizing", || tokenizer.encode_fast(text, false))?;
     Ok(encoding.get_ids().to_vec())
+}
+
+/// Reads a `tokenizer.json`.
+///
+/// # Errors
+/// When the file is not there, or is not one.
+pub fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    tokenizer_of(&bytes, path)
+}
+
+/// The tokenizer in the bytes of a `tokenizer.json`; `path` is what an error names.
+///
+/// # Errors
+/// When they are not one.
+pub fn tokenizer_of(bytes: &[u8], path: &Path) -> Result<Tokenizer> {
+    guarded(&format!("reading {}", path.display()), || Tokenizer::from_bytes(bytes))
+}
+
+/// What the tokenizers crate says. It panics on some files that are no tokenizer, and on some texts by one that is broken,
+/// where an error is due.
+fn guarded<T>(what: &str, run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+    // Nothing of what it was about is looked at again.
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(answer) => answer.map_err(|source| failed(what, source)),
+        Err(_) => Err(failed(what, "the tokenizer is broken, such that its library gave up".into())),
+    }
 }
 
 /// Whether `id` is a special token.
 pub(crate) fn is_special(tokenizer: &Tokenizer, id: u32) -> bool {
     let added = tokenizer.get_added_vocabulary();
     added.simple_id_to_token(id).is_some_and(|name| added.is_special_token(&name))
+}
+
+/// The id of each level's first code, and the id behind the last code.
+fn levels(base_rows: u32, codes_per_level: &[usize]) -> Result<Vec<u32>> {
+    let new = codes_per_level.iter().fold(2_usize, |sum, &codes| sum.saturating_add(codes));
+    if new > MOST_NEW || base_rows.checked_add(new as u32).is_none() {
+        return Err(Error::Invalid(format!(
+            "semantic IDs take {new} new tokens behind {base_rows}; there may be {MOST_NEW}: use fewer levels or codes"
+        )));
+    }
+    let mut levels = vec![base_rows + 2];
+    for &codes in codes_per_level {
+        levels.push(levels[levels.len() - 1] + codes as u32);
+    }
+    Ok(levels)
 }
 
 /// The new tokens in the order of their ids.

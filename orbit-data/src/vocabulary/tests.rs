@@ -87,3 +87,34 @@ fn a_size_without_room_for_the_bytes_is_an_error() {
     let message = train_bpe([TEXT].into_iter(), 258, &SPECIAL_TOKENS).unwrap_err().to_string();
     assert!(message.contains("at least 259"), "{message}");
 }
+
+/// The library that reads tokenizers panics on the first; the others are of ids and sizes that do not fit.
+#[test]
+fn a_broken_tokenizer_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tokenizer.json");
+    let whole = tokenizer().to_string(false).unwrap();
+    let decoder = whole.find("\"decoder\":").unwrap() + "\"decoder\":".len();
+    let broken = format!("{}{{\"type\":\"ByteLevel\",\"use_", &whole[..decoder]);
+    for definition in [broken.as_str(), "{}", "", &"[".repeat(100_000)] {
+        std::fs::write(&path, definition).unwrap();
+        let why = read_tokenizer(&path).unwrap_err().to_string();
+        assert!(why.contains("tokenizer.json"), "{why}");
+    }
+}
+
+#[test]
+fn semantic_ids_beyond_any_vocabulary_are_an_error() {
+    let why = |rows: u32, codes: &[usize]| Vocabulary::new(tokenizer(), rows, codes).unwrap_err().to_string();
+    assert!(why(rows(), &[usize::MAX, 2]).contains("there may be"));
+    assert!(why(rows(), &[65_536; 1000]).contains("65536002 new tokens"));
+    assert!(why(u32::MAX - 1, &[2]).contains("behind 4294967294"));
+}
+
+/// The ids of a file may be any, also the last that there is.
+#[test]
+fn tokens_for_users_may_have_the_last_id() {
+    let definition = r#"{"model": {"type": "WordLevel", "vocab": {"<user_0>": 4294967295}, "unk_token": "<user_0>"}}"#;
+    let users = UserTokens::of_tokenizer(&tokenizer_of(definition.as_bytes(), Path::new("t")).unwrap()).unwrap();
+    assert_eq!(users.of("anybody"), u32::MAX);
+}

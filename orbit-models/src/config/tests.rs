@@ -183,6 +183,7 @@ fn what_cannot_be_computed_is_refused_by_key() {
         (json!({"num_key_value_heads": 0}), "`num_key_value_heads`"),
         (json!({"head_dim": 7}), "`head_dim`: 7 is odd"),
         (json!({"vocab_size": 1u64 << 60}), "`vocab_size`"),
+        (json!({"num_hidden_layers": 5000}), "`num_hidden_layers`: 5000 is not between 1 and 4096"),
         (json!({"rms_norm_eps": 0.0}), "`rms_norm_eps`"),
         (json!({"rope_theta": -1.0}), "`rope_theta`"),
         (json!({"eos_token_id": [1, 96]}), "`vocab_size`: a special token has id 96"),

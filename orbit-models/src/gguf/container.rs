@@ -76,7 +76,19 @@ impl Container {
         };
         let data = (cursor.at as u64).checked_next_multiple_of(alignment).ok_or("the alignment is beyond the file")?;
         let place = |(name, header): (String, TensorHeader)| header.place(name, data, file.len());
-        Ok(Self { metadata, tensors: headers.into_iter().map(place).collect::<Result<_, _>>()? })
+        let tensors: Vec<TensorInfo> = headers.into_iter().map(place).collect::<Result<_, _>>()?;
+        check_apart(&tensors)?;
+        Ok(Self { metadata, tensors })
+    }
+}
+
+/// That no byte belongs to two tensors: a small file could otherwise have the same bytes dequantised any number of times.
+fn check_apart(tensors: &[TensorInfo]) -> Result<(), String> {
+    let mut order: Vec<&TensorInfo> = tensors.iter().filter(|tensor| !tensor.range.is_empty()).collect();
+    order.sort_by_key(|tensor| tensor.range.start);
+    match order.windows(2).find(|pair| pair[1].range.start < pair[0].range.end) {
+        Some(pair) => Err(format!("tensors {} and {} share bytes of the file", pair[0].name, pair[1].name)),
+        None => Ok(()),
     }
 }
 

@@ -60,7 +60,11 @@ pub(super) fn name(name: &str) -> Result<String, String> {
     let unknown = || format!("tensor {name} is not one of a Llama model with plain rotary positions");
     if let Some(rest) = name.strip_prefix("blk.") {
         let (layer, part) = rest.split_once('.').ok_or_else(unknown)?;
-        let layer: usize = layer.parse().map_err(|_| unknown())?;
+        let number: usize = layer.parse().map_err(|_| unknown())?;
+        // As `blk.+1` or `blk.01`, a second tensor would take the place of the first.
+        if number.to_string() != layer {
+            return Err(unknown());
+        }
         return Ok(format!("model.layers.{layer}.{}", block_part(part).ok_or_else(unknown)?));
     }
     let whole = match name {

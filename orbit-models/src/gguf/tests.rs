@@ -34,6 +34,20 @@ fn with_value(key: &str, value: &[u8]) -> Vec<u8> {
     file
 }
 
+/// The golden file with the 64-bit offset of tensor `name` (two dimensions) overwritten.
+fn with_offset(name: &str, offset: u64) -> Vec<u8> {
+    let at = golden().windows(name.len()).rposition(|window| window == name.as_bytes()).unwrap() + name.len() + 4 + 20;
+    let mut file = golden();
+    file[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+    file
+}
+
+/// The offset of tensor `name` (two dimensions) in the golden file.
+fn offset_of(name: &str) -> u64 {
+    let at = golden().windows(name.len()).rposition(|window| window == name.as_bytes()).unwrap() + name.len() + 4 + 20;
+    u64::from_le_bytes(golden()[at..at + 8].try_into().unwrap())
+}
+
 /// The golden file with the 32-bit type of tensor `name` (two dimensions) overwritten.
 fn with_type(name: &str, kind: u32) -> Vec<u8> {
     let at = golden().windows(name.len()).rposition(|window| window == name.as_bytes()).unwrap() + name.len() + 4 + 16;
@@ -100,6 +114,7 @@ fn damage_is_named() {
     let mut twice = golden();
     let at = twice.windows(20).rposition(|window| window == b"blk.1.ffn_up.weight\x02").unwrap();
     twice[at..at + 19].copy_from_slice(b"blk.0.ffn_up.weight");
+    let shared = with_offset("blk.1.attn_q.weight", offset_of("blk.1.attn_k.weight"));
     let cases = [
         (magic, "does not begin with \"GGUF\""),
         (version, "GGUF version 9"),
@@ -108,6 +123,7 @@ fn damage_is_named() {
         (golden()[..10].to_vec(), "cut short: 8 bytes are needed at byte 8"),
         (golden()[..golden().len() - 64].to_vec(), "does not fit the file"),
         (Vec::new(), "cut short"),
+        (shared, "share bytes of the file"),
         (with_value("tokenizer.ggml.merges", &[8, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]), "cut short"),
     ];
     for (file, expected) in cases {
@@ -139,6 +155,12 @@ fn what_is_not_supported_is_named() {
         assert!(text.contains(expected), "{text}");
         assert!(text.starts_with("m.gguf: "), "{text}");
     }
+}
+
+#[test]
+fn a_layer_is_written_in_one_way() {
+    assert_eq!(llama::name("blk.10.attn_v.weight").unwrap(), "model.layers.10.self_attn.v_proj.weight");
+    assert!(llama::name("blk.+1.attn_v.weight").is_err() && llama::name("blk.01.attn_v.weight").is_err());
 }
 
 #[test]

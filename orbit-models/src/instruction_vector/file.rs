@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use orbit_core::hook::{Positions, Site};
-use orbit_core::{At, Change};
+use orbit_core::{At, Change, Model};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -84,9 +84,13 @@ fn contributions(model: &LanguageModel, means: &HeadMeans, heads: &[ChosenHead])
     if heads.is_empty() {
         return Err(Error::vector("no head is chosen: a vector is the sum of what one or more contribute"));
     }
+    // Means and heads may be those of a file.
+    let sites = model.sites();
+    let fits = |mean: &[f32]| mean.len() == sites.heads * sites.head_width && means.head_width == sites.head_width;
     let mut found: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
     for ChosenHead { layer, head, .. } in heads {
-        let Some(mean) = means.layers.get(*layer).filter(|mean| mean.len() >= (head + 1) * means.head_width) else {
+        let there = *layer < sites.layers && *head < sites.heads;
+        let Some(mean) = means.layers.get(*layer).filter(|mean| there && fits(mean.as_slice())) else {
             return Err(Error::vector(format!("the model has no {}", Site::Head(*layer, *head))));
         };
         let into = found.entry(*layer).or_insert_with(|| vec![0.0; mean.len()]);
@@ -189,6 +193,9 @@ impl InstructionVector {
         let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::safetensors(path, e))?;
         let entries = |name: &str| {
             let view = file.tensor(name).map_err(|e| Error::safetensors(path, e))?;
+            if view.dtype() != Dtype::F32 {
+                return Err(Error::tensor(path, name, format!("is {:?}, only F32 is read", view.dtype())));
+            }
             let (entries, _) = view.data().as_chunks::<4>();
             Ok((view.shape().to_vec(), entries.iter().map(|x| f32::from_le_bytes(*x)).collect::<Vec<f32>>()))
         };
@@ -197,11 +204,20 @@ impl InstructionVector {
         let (shape, found) = entries(MEANS)?;
         let width = shape.last().copied().unwrap_or(1).max(1);
         let means = HeadMeans { layers: found.chunks(width).map(<[f32]>::to_vec).collect(), head_width: width / heads };
+        let vector = entries(VECTOR)?.1;
         let layers: std::collections::BTreeSet<usize> = about.heads.iter().map(|head| head.layer).collect();
-        let layer = |layer: usize| Ok((layer, entries(&Site::AttnOut(layer).to_string())?.1));
+        let layer = |layer: usize| {
+            let name = Site::AttnOut(layer).to_string();
+            let part = entries(&name)?.1;
+            if part.len() != vector.len() {
+                let reason = format!("has {} entries, and the vector {}", part.len(), vector.len());
+                return Err(Error::tensor(path, name, reason));
+            }
+            Ok((layer, part))
+        };
         Ok(Self {
-            vector: entries(VECTOR)?.1,
             layers: layers.into_iter().map(layer).collect::<Result<_>>()?,
+            vector,
             effects: effects.chunks(heads).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect(),
             means,
             about,

@@ -5,7 +5,7 @@ mod file;
 use std::path::Path;
 
 use crate::atomic;
-use crate::config::{CONFIG_FILE, Fault, MAX_SIZE};
+use crate::config::{CONFIG_FILE, Fault, MAX_LAYERS, MAX_SIZE};
 use crate::error::{Error, Result};
 use crate::weights::Dtype;
 use file::ConfigFile;
@@ -147,6 +147,10 @@ impl T5Config {
         // Far beyond any model, and small enough that the number of parameters fits 64 bits.
         if let Some((key, size)) = sizes.into_iter().find(|(_, size)| *size == 0 || *size > MAX_SIZE) {
             return Err((key, format!("{size} is not between 1 and {MAX_SIZE}")));
+        }
+        let layers = [("num_layers", self.num_layers), ("num_decoder_layers", self.num_decoder_layers)];
+        if let Some((key, count)) = layers.into_iter().find(|(_, count)| *count > MAX_LAYERS) {
+            return Err((key, format!("{count} is not between 1 and {MAX_LAYERS}")));
         }
         self.check_positions()?;
         self.check_numbers()?;

@@ -39,6 +39,7 @@ impl EncoderDecoder {
         } else {
             settle_head(&mut config, &mut weights);
         }
+        weights.check_size(dir, config.parameter_count())?;
         let mut reader = weights.into_reader(dir);
         let mut model = Self::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
         reader.finish(&[UNUSED])?;

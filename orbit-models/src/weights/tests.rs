@@ -207,6 +207,14 @@ fn a_shape_that_does_not_fit_is_not_written() {
 }
 
 #[test]
+fn a_model_far_beyond_its_weights_is_not_built() {
+    let few = weights();
+    few.check_size(Path::new("m"), 1 << 24).unwrap();
+    let text = few.check_size(Path::new("m"), 1 << 40).unwrap_err().to_string();
+    assert!(text.contains("m: the weights have 21 entries") && text.contains("1099511627776"), "{text}");
+}
+
+#[test]
 fn the_reader_lists_everything_that_does_not_fit() {
     let mut reader = weights().into_reader("model");
     assert_eq!(reader.tensor("a.weight", &[3, 4]).len(), 12);

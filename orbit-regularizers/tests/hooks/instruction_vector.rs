@@ -130,6 +130,10 @@ fn each_stage_has_its_own_vector_and_knows_it_when_resumed() {
     assert_eq!(heads(&mut resumed), 1);
     let message = hook.attach(&mut space(&[1.0], &[])).unwrap_err().to_string();
     assert!(message.contains("stage 3 has none of the 2 files"), "{message}");
+
+    state.put("begun", orbit_hook::Entry::Count(3));
+    let message = resumed.load(&state).unwrap_err().to_string();
+    assert!(message.contains("stage 3 has begun, and there are vectors for 2"), "{message}");
 }
 
 #[test]

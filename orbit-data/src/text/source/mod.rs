@@ -13,7 +13,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use self::clean::clean;
-use crate::input;
+use crate::input::{self, LONGEST_TEXT};
 use crate::{Error, Result};
 
 /// A file of documents and how to read it.
@@ -77,7 +77,7 @@ impl TextSource {
         let path = root.join(&self.path);
         let mut kept = Kept { detokenize: self.detokenize, ..Kept::default() };
         match &self.form {
-            Form::Plain => kept.push(&[plain(&path)?]),
+            Form::Plain => kept.push(&[input::text(&path)?]),
             Form::Zip => members(&path, &mut kept)?,
             Form::Jsonl { fields, after, until } => {
                 let field = Field { after: after.as_deref(), until: until.as_deref() };
@@ -122,26 +122,26 @@ impl Kept {
     }
 }
 
-fn plain(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    input::open(path)?.read_to_string(&mut text).map_err(|source| Error::io(path, source))?;
-    Ok(text)
-}
-
 fn members(path: &Path, kept: &mut Kept) -> Result<()> {
     let archive = |source: ZipError| Error::file(path, source.to_string());
     let mut zip = ZipArchive::new(BufReader::new(input::file(path)?)).map_err(archive)?;
     let mut names =
         zip.file_names().map(|name| name.map(String::from)).collect::<Result<Vec<_>, _>>().map_err(archive)?;
     names.sort();
+    // Of all members together: each may be as small as a few bytes, and unpack to any number.
+    let mut left = LONGEST_TEXT;
     for name in names {
         if !name.ends_with(".txt") {
             kept.skipped += 1;
             continue;
         }
         let mut bytes = Vec::new();
-        let read = zip.by_name(&name).map_err(archive)?.read_to_end(&mut bytes);
-        read.map_err(|source| Error::io(path.join(&name), source))?;
+        let mut member = zip.by_name(&name).map_err(archive)?.take(left);
+        member.read_to_end(&mut bytes).map_err(|source| Error::io(path.join(&name), source))?;
+        left = member.limit();
+        if left == 0 {
+            return Err(input::too_long(path));
+        }
         kept.push(&[decode(bytes)]);
     }
     Ok(())

@@ -119,6 +119,7 @@ fn what_cannot_be_computed_is_refused_by_key() {
         (json!({"d_kv": 0}), "`d_kv`: 0 is not between"),
         (json!({"num_decoder_layers": 0}), "`num_decoder_layers`"),
         (json!({"vocab_size": 1u64 << 60}), "`vocab_size`"),
+        (json!({"num_layers": 5000}), "`num_layers`: 5000 is not between 1 and 4096"),
         (json!({"relative_attention_num_buckets": 30}), "`relative_attention_num_buckets`: 30 is not a multiple of 4"),
         (json!({"relative_attention_max_distance": 16}), "`relative_attention_max_distance`: 16 is not beyond the 16"),
         (json!({"layer_norm_epsilon": 0.0}), "`layer_norm_epsilon`"),
