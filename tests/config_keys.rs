@@ -149,7 +149,7 @@ train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
 train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
 train.guard.window: 2 where train.guard.on_spike: "warn" and train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
-train.guard.sigmas: 1e9 where train.guard.on_spike: "warn" and train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.sigmas: 0.001 where train.guard.on_spike: "warn" and train.guard.window: 3 and train.steps: 6 and train.learning_rate: 1.0
 train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
 hooks: [{ use = { decay = { strength = 10.0 } } }]
 hooks.only: [{ only = "layers.0.*", use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]
@@ -204,7 +204,7 @@ train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
 train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
 train.guard.window: 2 where train.guard.on_spike: "warn" and train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
-train.guard.sigmas: 1e9 where train.guard.on_spike: "warn" and train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.sigmas: 0.001 where train.guard.on_spike: "warn" and train.guard.window: 3 and train.steps: 6 and train.learning_rate: 1.0
 train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
 evaluate.users: 7
 evaluate.batch: 3
@@ -266,7 +266,7 @@ train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
 train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
 train.guard.window: 2 where train.guard.on_spike: "warn" and train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
-train.guard.sigmas: 1e9 where train.guard.on_spike: "warn" and train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
+train.guard.sigmas: 0.001 where train.guard.on_spike: "warn" and train.guard.window: 3 and train.steps: 6 and train.learning_rate: 1.0
 train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
 hooks: [{ use = { decay = { strength = 10.0 } } }]
 hooks.only: [{ only = "layers.0.*", use = { decay = { strength = 10.0 } } }] where hooks: [{ use = { decay = { strength = 10.0 } } }]
