@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -82,8 +84,14 @@ impl Manifest {
             let names: Vec<&String> = manifest.files.keys().collect();
             return Err(Error::damaged(path, format!("names the files {names:?}, and a checkpoint has {FILES:?}")));
         }
-        for (name, expected) in &manifest.files {
-            let found = FileRecord::of(&dir.join(name)).map_err(unread)?;
+        // Digesting is what taking up a run waits for.
+        let found: Vec<Result<FileRecord>> = thread::scope(|scope| {
+            let digesting: Vec<_> =
+                manifest.files.keys().map(|name| scope.spawn(move || FileRecord::of(&dir.join(name)))).collect();
+            digesting.into_iter().map(|file| file.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        for ((name, expected), found) in manifest.files.iter().zip(found) {
+            let found = found.map_err(unread)?;
             if found != *expected {
                 let reason = format!("{name} is damaged: its digest is {}, not {}", found.sha256, expected.sha256);
                 return Err(Error::damaged(dir, reason));

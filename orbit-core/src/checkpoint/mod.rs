@@ -17,7 +17,9 @@ mod manifest;
 mod write;
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use burn::tensor::Tensor;
 use orbit_hook::{Entry, Param, State};
@@ -104,8 +106,14 @@ impl<M: Model, B: Batches> Fit<M, B> {
     /// Tensors are read one by one into the memory of those that are there: taking up a run needs no more than beginning it.
     pub fn load(&mut self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
-        let manifest = Manifest::verified(dir)?;
-        if manifest.origin != self.origin_digest() {
+        // Both digest as many bytes as there are; the checkpoint's come first where both are wrong.
+        let (manifest, origin) = thread::scope(|scope| {
+            let verifying = scope.spawn(|| Manifest::verified(dir));
+            let origin = self.origin_digest();
+            (verifying.join().unwrap_or_else(|panic| resume_unwind(panic)), origin)
+        });
+        let manifest = manifest?;
+        if manifest.origin != origin {
             return Err(Error::checkpoint(dir, "was saved by a run that began from other weights; give it that model"));
         }
         let hooks: Vec<SavedHook> = read_json(&dir.join(HOOKS))?;
