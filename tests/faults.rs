@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::rc::Rc;
 
-use orbit_core::hook::Hook;
+use orbit_core::hook::{Edit, ForwardPlan, Hook, Phases, Positions, Site, Step};
 use orbit_core::{Disk, DiskFile, Entry, Error, Fit, System, host_weights};
 use orbit_models::Decoder;
 use orbit_regularizers::{Ema, Metric, Orbit};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use safetensors::tensor::{Dtype, TensorView};
 
 use crate::program::long_form;
 use crate::tiny::{Language, finish, fit};
@@ -247,7 +248,7 @@ fn every_flipped_bit_is_found() {
 #[test]
 fn weights_that_are_not_finite_are_never_saved() {
     use crate::tiny::scripted;
-    use orbit_core::hook::{Phases, Vector::Weights};
+    use orbit_core::hook::Vector::Weights;
     let overflow = scripted("careless", Phases::WEIGHTS, |phase, step, space| {
         if phase == Phases::WEIGHTS && step == 2 {
             // Neither factor is infinite.
@@ -268,4 +269,55 @@ fn weights_that_are_not_finite_are_never_saved() {
     let error = fit.step().unwrap_err().to_string();
     assert!(["step 3", "careless", "embed_tokens", "100, 101"].iter().all(|word| error.contains(word)), "{error}");
     fit.load(dir.path().join("step-1")).unwrap();
+}
+
+/// Adds a vector of a file to the residual stream.
+struct Adds {
+    file: String,
+    scale: f32,
+}
+
+impl Hook for Adds {
+    fn name(&self) -> &str {
+        "adds"
+    }
+    fn phases(&self) -> Phases {
+        Phases::FORWARD
+    }
+    fn forward(&mut self, _: &Step, plan: &mut ForwardPlan) -> orbit_core::hook::Result<()> {
+        let (file, name) = (self.file.clone(), "vector".to_owned());
+        plan.edits.push(Edit { site: Site::Out(0), at: Positions::All, file, name, scale: self.scale });
+        Ok(())
+    }
+}
+
+/// Not by a vector, not by what it is multiplied by, and not by what becomes too large on the way.
+#[test]
+fn an_activation_that_is_not_finite_stops_the_run_before_an_update() {
+    let dir = tempfile::tempdir().unwrap();
+    let width = 20;
+    let step = |entry: f32, scale: f32| {
+        let bytes: Vec<u8> = vec![entry; width].into_iter().flat_map(f32::to_le_bytes).collect();
+        let view = TensorView::new(Dtype::F32, vec![width], &bytes).unwrap();
+        let file = dir.path().join("vectors.safetensors");
+        safetensors::serialize_to_file([("vector", view)], None, &file).unwrap();
+        let mut fit = fit(vec![Entry::new(Box::new(Adds { file: file.to_str().unwrap().into(), scale }))], 3);
+        let before = bits(&fit);
+        let result = fit.step().map(drop).map_err(|error| error.to_string());
+        if result.is_err() {
+            assert!(before == bits(&fit), "the weights have changed");
+            assert!(fit.save(dir.path().join("checkpoint")).is_err(), "it was saved");
+        }
+        result
+    };
+    assert_eq!(step(0.1, 1.0), Ok(()));
+    for (entry, scale, named) in [
+        (f32::NAN, 1.0, ["\"adds\" in forward", "NaN"]),
+        (f32::INFINITY, 1.0, ["\"adds\" in forward", "inf"]),
+        (0.1, f32::INFINITY, ["\"adds\" in forward", "inf"]),
+        (f32::MAX, 2.0, ["step 1: ", "is not finite"]),
+    ] {
+        let error = step(entry, scale).unwrap_err();
+        assert!(named.iter().all(|word| error.contains(word)), "{entry} times {scale}: {error}");
+    }
 }

@@ -57,6 +57,12 @@ pub(crate) fn long_form() -> bool {
     std::env::var_os("ORBIT_LONG").is_some()
 }
 
+/// When a test with a long form has to come to an end: `ORBIT_SECONDS` after its start, as `stress` sets it.
+pub(crate) fn time_is_up(start: std::time::Instant) -> bool {
+    let seconds = std::env::var("ORBIT_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    seconds.is_some_and(|seconds: f64| start.elapsed().as_secs_f64() > seconds)
+}
+
 /// A run of a few steps on a made-up catalogue.
 pub(crate) fn run_file(dir: &Path, more: &str) -> PathBuf {
     let model = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");

@@ -108,6 +108,7 @@ fn run(binary: &Path, test: &str, most: Duration) -> Result<Outcome> {
         .current_dir(Path::new(ROOT).join("tests"))
         .args(["--exact", test, "--nocapture"])
         .env("ORBIT_LONG", "1")
+        .env("ORBIT_SECONDS", format!("{}", most.as_secs_f64() * 0.9))
         .env("CARGO", env!("CARGO"))
         .stdout(file.try_clone()?)
         .stderr(file)
