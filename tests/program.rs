@@ -124,6 +124,12 @@ fn a_run_leaves_a_report_and_a_model_that_eval_measures_alike() {
     assert_eq!(scores["results"]["grammar"]["acc,none"], trained["text"]["suites"]["grammar"]["score"]);
     assert_eq!(scores["orbit"]["retrieval"]["recall"], trained["retrieval"]["recall"]);
     check_recommendations(&out.join("model"));
+
+    // The semantic IDs are the model's own, so only other items are another job.
+    let text = std::fs::read_to_string(&run).unwrap().replace("items = 60", "items = 61");
+    std::fs::write(&run, text).unwrap();
+    let output = orbit().arg("eval").arg(out.join("model")).arg("--run").arg(&run).output().unwrap();
+    assert!(!output.status.success() && stderr(&output).contains("61 items"), "{}", stderr(&output));
 }
 
 /// The best of the catalogue, and the same scores when they are asked for by name.

@@ -344,6 +344,8 @@ fn a_run_flees_from_a_spike_and_says_so() {
         let report = json(&out.join("report.json"));
         let spikes = report["runs"][0]["spikes"].as_u64().unwrap();
         assert!(spikes > 0, "{on_spike}");
+        let page = fs::read_to_string(out.join("report.html")).unwrap();
+        assert!(page.contains("for spikes of the loss"), "{on_spike}");
         assert_eq!(report["runs"][0]["steps"], 12, "{on_spike}");
     }
 }

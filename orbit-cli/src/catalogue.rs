@@ -45,6 +45,11 @@ impl Catalogue {
         Self { max_history: 0, query_tokens: Some(query_tokens), items: documents.map(entry).collect() }
     }
 
+    /// Whether both have the same ids in the same order.
+    pub(crate) fn has_items_of(&self, other: &Self) -> bool {
+        self.items.iter().map(|item| &item.id).eq(other.items.iter().map(|item| &item.id))
+    }
+
     pub(crate) fn save(&self, dir: &Path) -> Result<()> {
         let path = dir.join(FILE);
         fs::write(&path, serde_json::to_vec(self)?).with_context(|| path.display().to_string())

@@ -23,7 +23,7 @@ use orbit_models::{Extension, LanguageModel};
 use orbit_regularizers::{HookEntry, Metric as DriftMetric, Use};
 use sha2::{Digest, Sha256};
 
-use crate::config::{RunFile, SemanticIds};
+use crate::config::RunFile;
 use crate::job::Job;
 use crate::language::{self, SuiteResult};
 use crate::pipeline::{Base, IDS_FILE};
@@ -133,12 +133,9 @@ pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Repor
 /// The job of a run, whose semantic IDs are made once a run directory.
 fn job(run: &RunFile, dir: &Path, base: &Base, quiet: bool) -> Result<Job> {
     let path = dir.join(IDS_FILE);
-    let mut known = run.clone();
-    if path.exists() {
-        known.semantic_ids = SemanticIds { file: Some(path.clone()), ..SemanticIds::default() };
-    }
-    let job = Job::new(&known, base, quiet)?;
-    if !path.exists() {
+    let made = path.exists();
+    let job = Job::new(run, base, made.then(|| path.clone()), quiet)?;
+    if !made {
         let partial = path.with_extension("partial");
         job.ids.save(&partial)?;
         fs::rename(&partial, &path).with_context(|| path.display().to_string())?;

@@ -8,7 +8,7 @@ use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::document::Document;
 use orbit_data::vocabulary::{item_tokenizer, read_tokenizer, tokenizer_of};
-use orbit_data::{Corpus, Item, ItemEmbeddings, SemanticIds, Vocabulary};
+use orbit_data::{Corpus, DocumentCorpus, Item, ItemEmbeddings, SemanticIds, Vocabulary};
 use orbit_models::{EncoderDecoder, LanguageModel, gguf};
 use tokenizers::Tokenizer;
 
@@ -80,34 +80,49 @@ impl Base {
     }
 }
 
-/// The corpus of a run, and embeddings where it has them. Says how many rows were skipped, and why the first was.
-pub(crate) fn read_corpus(run: &RunFile) -> Result<(Corpus, Option<ItemEmbeddings>)> {
-    corpus_of(&run.corpus)
+/// What a run reads.
+pub(crate) struct Data {
+    /// Items and their users. Documents are items too, called by their text, and nobody has met them.
+    pub(crate) corpus: Corpus,
+    /// The documents with their queries, where that is what is read.
+    pub(crate) documents: Option<DocumentCorpus>,
+    pub(crate) embeddings: Option<ItemEmbeddings>,
 }
 
-/// As [`read_corpus`], of the section alone.
-pub(crate) fn corpus_of(section: &CorpusSection) -> Result<(Corpus, Option<ItemEmbeddings>)> {
-    let source = section.source()?;
-    let (corpus, report) = match source {
+impl From<Corpus> for Data {
+    fn from(corpus: Corpus) -> Self {
+        Self { corpus, documents: None, embeddings: None }
+    }
+}
+
+/// The data of a run. Says how many rows were skipped, and why the first was.
+pub(crate) fn read(section: &CorpusSection) -> Result<Data> {
+    let (data, report) = match section.source()? {
         Source::Generated(catalogue) => {
             let (corpus, embeddings) = catalogue.generate();
-            return Ok((corpus, Some(embeddings)));
+            return Ok(Data { embeddings: Some(embeddings), ..corpus.into() });
         }
-        Source::Sequences(sequences, items) => Corpus::read_sequences(sequences, items, section.on_bad_row)?,
-        Source::Interactions(interactions, items) => Corpus::read_jsonl(interactions, items, section.on_bad_row)?,
+        Source::Sequences(sequences, items) => {
+            let (corpus, report) = Corpus::read_sequences(sequences, items, section.on_bad_row)?;
+            (corpus.into(), report)
+        }
+        Source::Interactions(interactions, items) => {
+            let (corpus, report) = Corpus::read_jsonl(interactions, items, section.on_bad_row)?;
+            (corpus.into(), report)
+        }
         Source::Documents(documents) => {
-            let (corpus, report) = documents.read(section.on_bad_row)?;
-            (as_items(corpus.documents), report)
+            let (documents, report) = documents.read(section.on_bad_row)?;
+            (Data { documents: Some(documents.clone()), ..as_items(documents.documents).into() }, report)
         }
     };
     if let Some(first) = &report.first {
         tracing::warn!("{} of {} rows were skipped; the first: {first}", report.skipped, report.rows);
     }
-    let embeddings = section.embeddings.as_ref().map(|path| ItemEmbeddings::read_npy(path, corpus.items.len()));
-    Ok((corpus, embeddings.transpose()?))
+    let embeddings = section.embeddings.as_ref();
+    let embeddings = embeddings.map(|path| ItemEmbeddings::read_npy(path, data.corpus.items.len())).transpose()?;
+    Ok(Data { embeddings, ..data })
 }
 
-/// Documents as items that are called by their text, and that nobody has met.
 fn as_items(documents: Vec<Document>) -> Corpus {
     let item = |Document { id, text }| Item { id, title: text, ..Item::default() };
     Corpus { items: documents.into_iter().map(item).collect(), users: Vec::new() }

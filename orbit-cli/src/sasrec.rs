@@ -48,7 +48,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
     let started = machine::now();
     machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
-    let (corpus, _) = pipeline::corpus_of(&run.corpus)?;
+    let corpus = pipeline::read(&run.corpus)?.corpus;
     let split = Split::leave_one_out(&corpus);
     let loader =
         Loader::new(examples(&split, run.sasrec.max_history), run.train.batch, run.train.micro_batch(), run.seed)?;

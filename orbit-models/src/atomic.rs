@@ -103,9 +103,13 @@ fn sync_dir(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads the whole of `path`.
+/// Reads the whole of `path`, which must be a file: a link may lead to a device, that has no end.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|e| Error::io(path, e))
+    let failed = |e| Error::io(path, e);
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("not a file, but a folder or a device")));
+    }
+    fs::read(path).map_err(failed)
 }
 
 /// Reads `path` as JSON.
@@ -117,6 +121,17 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_files_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        let link = root.path().join("model.safetensors");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        for path in [&link, root.path()] {
+            assert!(read(path).unwrap_err().to_string().contains("not a file"));
+        }
+    }
 
     #[test]
     fn a_failed_folder_leaves_nothing() {

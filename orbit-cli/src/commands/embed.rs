@@ -82,7 +82,7 @@ fn items(args: &Embed, global: &Global) -> Result<Vec<Item>> {
             let mut corpus = RunFile::read(run)?.corpus;
             // It is what is to be made.
             corpus.embeddings = None;
-            Ok(pipeline::corpus_of(&paths::resolve_corpus(corpus, &data)?)?.0.items)
+            Ok(pipeline::read(&paths::resolve_corpus(corpus, &data)?)?.corpus.items)
         }
         (None, None) => Err(Usage::new("give a file of items, or --run").into()),
     }

@@ -15,12 +15,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::{Eval, Global};
+use crate::catalogue::Catalogue;
 use crate::commands::print;
 use crate::config::RunFile;
 use crate::job::Job;
 use crate::language::{self, Metric, SuiteResult};
 use crate::paths::{self, DataDir};
-use crate::pipeline::Base;
+use crate::pipeline::{Base, IDS_FILE};
 use crate::report::{self, Machine};
 use crate::{machine, retrieval};
 
@@ -85,10 +86,7 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
         tracing::warn!("{} has learned no semantic IDs: retrieval is not measured", path.display());
     }
     if let (Some(config), Some(trained)) = (&run.evaluate.retrieval, &trained) {
-        let job = Job::new(&run, &base, global.quiet)?;
-        if trained.semantic_ids.as_deref() != Some(job.ids.digest()) {
-            bail!("{} was trained with other semantic IDs than this run file makes", path.display());
-        }
+        let job = learned(&run, &base, &path, trained, global.quiet)?;
         scores.orbit.retrieval = Some(retrieval::measure(&base.model, &job, config, global.quiet)?);
         scores.orbit.baselines = Some(job.baselines(config));
     }
@@ -98,6 +96,19 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
         Some(path) => fs::write(path, text).with_context(|| path.display().to_string()),
         None => print(&text),
     }
+}
+
+/// The job that a model has learned, by the semantic IDs that it has learned.
+fn learned(run: &RunFile, base: &Base, path: &Path, trained: &Extension, quiet: bool) -> Result<Job> {
+    let job = Job::new(run, base, Some(path.join(IDS_FILE)), quiet)?;
+    let shown = path.display();
+    if trained.semantic_ids.as_deref() != Some(job.ids.digest()) {
+        bail!("{shown}: {IDS_FILE} does not hold the semantic IDs that the model was trained with");
+    }
+    if !job.catalogue().has_items_of(&Catalogue::load(path)?) {
+        bail!("{shown} was trained on other items than this run file names");
+    }
+    Ok(job)
 }
 
 /// A model with an instruction vector added.

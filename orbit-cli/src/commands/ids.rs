@@ -26,8 +26,8 @@ pub(crate) fn run(args: &Ids, global: &Global) -> Result<()> {
 fn make(run: &Path, out: &Path, global: &Global) -> Result<()> {
     let data = DataDir::new(global.data.clone(), run);
     let run = paths::resolve_data(RunFile::read(run)?, &data)?;
-    let (corpus, embeddings) = pipeline::read_corpus(&run)?;
-    let ids = semantic_ids::of(&run.semantic_ids, &corpus, embeddings.as_ref(), global.quiet)?;
+    let data = pipeline::read(&run.corpus)?;
+    let ids = semantic_ids::of(&run.semantic_ids, &data.corpus, data.embeddings.as_ref(), global.quiet)?;
     ids.save(out)?;
     print(&describe(&ids)?)?;
     print(&format!("saved to {}\n", out.display()))?;
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn health_is_shown_level_by_level() {
         let run = RunFile::parse(GENERATED).unwrap();
-        let (corpus, embeddings) = pipeline::read_corpus(&run).unwrap();
-        let ids = semantic_ids::of(&run.semantic_ids, &corpus, embeddings.as_ref(), true).unwrap();
+        let data = pipeline::read(&run.corpus).unwrap();
+        let ids = semantic_ids::of(&run.semantic_ids, &data.corpus, data.embeddings.as_ref(), true).unwrap();
         expect![[r#"
             level   codes    used   usage   entropy   perplexity
                 0       8       8  100.0%      1.96          7.1

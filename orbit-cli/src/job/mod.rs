@@ -4,15 +4,17 @@ mod documents;
 mod items;
 mod valid;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, anyhow};
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::{ExampleSource, Mixed};
-use orbit_data::{Corpus, Loader, SemanticIds, Vocabulary};
+use orbit_data::{Loader, SemanticIds, Vocabulary};
 
 use crate::catalogue::Catalogue;
-use crate::config::{Retrieval, RunFile, Source};
-use crate::pipeline::{Base, read_corpus};
+use crate::config::{self, Retrieval, RunFile};
+use crate::pipeline::{self, Base, Data};
 use crate::report::Baselines;
 use crate::semantic_ids;
 
@@ -63,12 +65,15 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(run: &RunFile, base: &Base, quiet: bool) -> Result<Self> {
-        let (corpus, embeddings) = read_corpus(run)?;
-        let ids = semantic_ids::trainable(&run.semantic_ids, &corpus, embeddings.as_ref(), quiet)?;
+    /// Reads the data, and makes the semantic IDs unless they are `known` and in a file.
+    pub(crate) fn new(run: &RunFile, base: &Base, known: Option<PathBuf>, quiet: bool) -> Result<Self> {
+        let data = pipeline::read(&run.corpus)?;
+        let from_file = known.map(|file| config::SemanticIds { file: Some(file), ..Default::default() });
+        let section = from_file.as_ref().unwrap_or(&run.semantic_ids);
+        let ids = semantic_ids::trainable(section, &data.corpus, data.embeddings.as_ref(), quiet)?;
         let rows = u32::try_from(base.model.base_vocabulary())?;
         let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
-        let subject = subject(run, corpus, (&base.chat, &vocabulary, &ids))?;
+        let subject = subject(run, data, (&base.chat, &vocabulary, &ids))?;
         Ok(Self { ids, vocabulary, subject })
     }
 
@@ -106,16 +111,14 @@ impl Job {
 
 fn subject(
     run: &RunFile,
-    corpus: Corpus,
+    data: Data,
     (chat, vocabulary, ids): (&ChatTemplate, &Vocabulary, &SemanticIds),
 ) -> Result<Box<dyn Subject>> {
     let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
-    Ok(match run.corpus.source()? {
-        Source::Documents(documents) => {
-            let (corpus, _) = documents.read(run.corpus.on_bad_row)?;
-            Box::new(documents::Documents::new(corpus, run.examples.text_tokens, (chat, vocabulary, &codes))?)
-        }
-        _ => Box::new(items::Items::new(corpus, run.examples.max_history, (chat, vocabulary, &codes))?),
+    let spoken = (chat, vocabulary, codes.as_slice());
+    Ok(match data.documents {
+        Some(corpus) => Box::new(documents::Documents::new(corpus, run.examples.text_tokens, spoken)?),
+        None => Box::new(items::Items::new(data.corpus, run.examples.max_history, spoken)?),
     })
 }
 

@@ -61,7 +61,7 @@ impl Texts {
 
 /// The items of the longest history that has a next item to learn.
 fn longest_history(run: &RunFile) -> Option<usize> {
-    let (corpus, _) = pipeline::read_corpus(run).ok()?;
+    let corpus = pipeline::read(&run.corpus).ok()?.corpus;
     let split = Split::leave_one_out(&corpus);
     split.users().iter().map(|user| user.train().len().saturating_sub(1)).max()
 }

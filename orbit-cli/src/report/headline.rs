@@ -25,8 +25,9 @@ pub(crate) fn headline(report: &Report) -> Headline {
     };
     let pair = plain.zip(protected);
     let cautions = pair.iter().flat_map(|(plain, protected)| doubts(plain, protected));
-    let cautions = cautions.chain(dominated(report)).chain(unlearned(report)).chain(undefined(report)).collect();
-    Headline { summary, cautions }
+    let spikes = report.runs.iter().filter_map(|run| spiked(run.label(), run.spikes));
+    let cautions = cautions.chain(dominated(report)).chain(unlearned(report)).chain(undefined(report)).chain(spikes);
+    Headline { summary, cautions: cautions.collect() }
 }
 
 /// The run the summary is about.
@@ -179,6 +180,12 @@ fn unlearned(report: &Report) -> Vec<String> {
     report.baselines.iter().flatten().filter_map(|(name, baseline)| below(&named(name), baseline)).collect()
 }
 
+/// A training that the guard has found fault with.
+pub(super) fn spiked(name: &str, spikes: u64) -> Option<String> {
+    let steps = if spikes == 1 { "one step".to_owned() } else { format!("{} steps", quantity::count(spikes)) };
+    (spikes > 0).then(|| format!("The guard took {steps} in the training of {name} for spikes of the loss."))
+}
+
 /// Suites that cannot show forgetting.
 fn undefined(report: &Report) -> Option<String> {
     let texts = report.runs.iter().filter_map(|run| run.text.as_ref());
@@ -287,6 +294,7 @@ mod tests {
     fn cautions_name_what_weakens_the_claim() {
         let mut weak = orbit(0.14, 0.0110);
         weak.steps = 1200;
+        weak.spikes = 2;
         if let Some(text) = &mut weak.text {
             text.suites.entry("blimp".to_owned()).and_modify(|suite| suite.retention = None);
             // A measure of bias has no retention, and that is no weakness.
@@ -303,6 +311,7 @@ mod tests {
             "Below the popularity baseline (0.0121) in Recall@10: ORBIT.",
             "Below the transition counts (0.0312) in Recall@10: ORBIT.",
             "blimp cannot show forgetting: before training the model was no better than chance there.",
+            "The guard took 2 steps in the training of ORBIT for spikes of the loss.",
         ];
         assert_eq!(cautions, expected);
     }

@@ -3,6 +3,7 @@
 use super::{SequenceReport, findings::Findings};
 use crate::report::{
     Headline,
+    headline::spiked,
     measures::{Measured, ModelMeasures},
     quantity,
     table::ends,
@@ -14,7 +15,8 @@ pub(super) fn headline(report: &SequenceReport, findings: &Findings) -> Headline
     let cautions = [unscored(report, findings), stopped(report), by_chance(&findings.model), floored(&findings.model)];
     let seed = "This is one run: the intervals say how far numbers would vary with other questions, and nothing of other seeds.";
     let cautions = cautions.into_iter().flatten().chain(findings.model.unmeasured.iter().cloned());
-    Headline { summary, cautions: cautions.chain([seed.to_owned()]).collect() }
+    let spikes = report.stages.iter().filter_map(|stage| spiked(&stage.task, stage.spikes));
+    Headline { summary, cautions: cautions.chain(spikes).chain([seed.to_owned()]).collect() }
 }
 
 /// What shaped the training, as it begins a sentence.
@@ -150,10 +152,12 @@ mod tests {
         (run.adapters, run.replay_share) = (Some("per_task".into()), 0.01);
         run.tasks[0].after[2] = None;
         run.suites.clear();
+        run.stages[1].spikes = 1;
         expect![[r#"
             Training with orbit, ewc (per task adapters, 1.00% old examples) on 3 tasks in turn: not all were scored in the end, so it cannot be said what was forgotten of them. What it kept of what it could do before was not measured.
             1 of 6 scores of tasks that had been trained were not measured; measures that need them are left out.
             The sequence has no measures: 'simplify' was not scored after stage 'headline'.
+            The guard took one step in the training of dialogue for spikes of the loss.
             This is one run: the intervals say how far numbers would vary with other questions, and nothing of other seeds."#]].assert_eq(&said(&run));
     }
 
