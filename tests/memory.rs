@@ -150,6 +150,22 @@ fn an_adapter_takes_what_is_explained() {
     check(explained(&run), measured(&mut train(&run, &dir.path().join("out"))));
 }
 
+/// TIGER's model from scratch; prompts are as long as histories allow, answers have a few tokens.
+#[test]
+fn an_encoder_decoder_takes_what_is_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"
+        model.fresh = { hidden_size = 128, intermediate_size = 512, layers = 4, heads = 4, head_width = 32, users = 100 }
+        corpus.generated = { items = 300, users = 400, seed = 3 }
+        semantic_ids = { levels = 2, codes = 16 }
+        examples.max_history = 8
+        train = { warmup = 1, steps = 2, batch = 128 }
+    "#;
+    let run = dir.path().join("run.toml");
+    fs::write(&run, text).unwrap();
+    check(explained(&run), measured(&mut train(&run, &dir.path().join("out"))));
+}
+
 #[test]
 fn what_cannot_fit_is_refused_before_anything_is_written() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,68 +5,75 @@ use anyhow::{Context, Result};
 use orbit_data::Vocabulary;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::Turns;
-use orbit_models::{DecoderConfig, gguf};
+use orbit_data::vocabulary::item_tokenizer;
+use orbit_models::{DecoderConfig, T5Config, gguf};
 use tokenizers::Tokenizer;
 
-use super::{A_WORD, F32, PROGRAM};
+use super::shape::Shape;
+use super::{A_WORD, PROGRAM};
 use crate::config::RunFile;
 
 /// The model that a run begins with, as far as it is known without its weights.
 pub(super) struct Base {
-    pub(super) config: DecoderConfig,
-    path: PathBuf,
+    pub(super) shape: Shape,
+    from: From,
     /// Bytes of its largest file of weights.
     pub(super) file: f64,
+}
+
+enum From {
+    Path(PathBuf),
+    /// From scratch, with so many tokens for users.
+    Scratch(usize),
 }
 
 impl Base {
     /// The model of a run.
     pub(super) fn of(run: &RunFile) -> Result<Self> {
-        let path = run.model.path.as_deref();
-        Self::read(path.context("a model from scratch is an encoder-decoder, and only decoders are known")?)
+        if let Some(path) = &run.model.path {
+            return Self::read(path);
+        }
+        let fresh = run.model.fresh.as_ref().context("the run names no model")?;
+        let rows = item_tokenizer(fresh.users)?.get_vocab_size(true);
+        Ok(Self { shape: Shape::from(&fresh.config(rows)), from: From::Scratch(fresh.users), file: 0.0 })
     }
 
     /// A Hugging Face directory or a GGUF file.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let config = if path.is_dir() { DecoderConfig::read(path)? } else { gguf::read(path)?.config };
+        let shape = match path.is_dir() {
+            true => T5Config::read(path)
+                .map(|config| Shape::from(&config))
+                .or_else(|_| DecoderConfig::read(path).map(|config| Shape::from(&config)))?,
+            false => Shape::from(&gguf::read(path)?.config),
+        };
         let files: Vec<PathBuf> = match path.is_dir() {
             true => fs::read_dir(path)?.filter_map(|entry| Some(entry.ok()?.path())).collect(),
             false => vec![path.to_owned()],
         };
         let weights = |file: &PathBuf| file.extension().is_some_and(|end| end == "safetensors" || end == "gguf");
         let sizes = files.iter().filter(|file| weights(file)).filter_map(|file| Some(file.metadata().ok()?.len()));
-        Ok(Self { config, path: path.to_owned(), file: sizes.max().unwrap_or(0) as f64 })
-    }
-
-    /// Bytes of the weights as they are computed with.
-    pub(super) fn weights(&self) -> f64 {
-        self.config.parameter_count() as f64 * F32
-    }
-
-    /// Bytes of a table of tokens.
-    pub(super) fn table(&self) -> f64 {
-        self.config.vocab_size as f64 * self.config.hidden_size as f64 * F32
-    }
-
-    /// Bytes of the largest tensor.
-    pub(super) fn largest(&self) -> f64 {
-        self.table().max(self.config.intermediate_size as f64 * self.config.hidden_size as f64 * F32)
+        Ok(Self { shape, from: From::Path(path.to_owned()), file: sizes.max().unwrap_or(0) as f64 })
     }
 
     /// Bytes of all that is not numbers of the model.
     pub(super) fn program(&self) -> f64 {
-        PROGRAM + A_WORD * self.config.vocab_size as f64
+        PROGRAM + A_WORD * self.shape.vocabulary as f64
     }
 
-    /// Its tokenizer and its chat template, where it is a directory that has both.
+    /// Its tokenizer and its chat template, where it has both.
     pub(super) fn speech(&self) -> Option<(Tokenizer, ChatTemplate)> {
-        Some((Tokenizer::from_file(self.path.join("tokenizer.json")).ok()?, ChatTemplate::read(&self.path).ok()?))
+        match &self.from {
+            From::Path(path) => {
+                Some((Tokenizer::from_file(path.join("tokenizer.json")).ok()?, ChatTemplate::read(path).ok()?))
+            }
+            From::Scratch(users) => Some((item_tokenizer(*users).ok()?, ChatTemplate::plain("</s>").ok()?)),
+        }
     }
 
     /// Tokens that the chat template writes around a question and its answer.
     pub(super) fn around(&self, codes: &[usize]) -> Option<usize> {
         let (tokenizer, chat) = self.speech()?;
-        let vocabulary = Vocabulary::new(tokenizer, u32::try_from(self.config.vocab_size).ok()?, codes).ok()?;
+        let vocabulary = Vocabulary::new(tokenizer, u32::try_from(self.shape.vocabulary).ok()?, codes).ok()?;
         let Turns { before, between, after } = Turns::new(&chat, &vocabulary).ok()?;
         Some(before.len() + between.len() + after.len())
     }

@@ -21,8 +21,8 @@ pub(crate) fn check_sequence(run: &SequenceFile) -> Result<()> {
     check(&run.device, |data| of_sequence(run, data))
 }
 
-/// Data are read only where the limits alone would be too much. What cannot be known, such as an encoder-decoder's needs or a
-/// model that is not there, is left to the run.
+/// Data are read only where the limits alone would be too much. What cannot be known, such as the needs of a model that is not
+/// there, is left to the run.
 fn check(device: &str, needs: impl Fn(Data) -> Result<Needs>) -> Result<()> {
     let Some(available) = machine::available_memory_bytes() else { return Ok(()) };
     if !orbit_core::is_cpu(&orbit_core::device(device)?) {

@@ -11,6 +11,7 @@ mod evaluation;
 mod fits;
 mod hooks;
 mod pass;
+mod shape;
 mod texts;
 
 use anyhow::Result;
@@ -70,7 +71,7 @@ struct Training<'a> {
 /// The needs of a run whose paths are absolute.
 ///
 /// # Errors
-/// When the model cannot be read, or is no decoder.
+/// When the model cannot be read.
 pub(crate) fn of_run(run: &RunFile, data: Data) -> Result<Needs> {
     let base = Base::of(run)?;
     let codes = codes_per_level(run);
@@ -85,7 +86,7 @@ pub(crate) fn of_run(run: &RunFile, data: Data) -> Result<Needs> {
         new_tokens: codes.iter().sum::<usize>() + 2,
         base_stays: false,
     };
-    let evaluation = evaluation::of_run(&run.evaluate, &base.config, texts, codes.len());
+    let evaluation = evaluation::of_run(&run.evaluate, &base.shape, texts, codes.len());
     // When the model is measured only the model is left.
     let model: f64 = training.standing().iter().take(2).map(|(_, bytes)| bytes).sum();
     Ok(training.needs(vec![("evaluation".into(), model + evaluation)]))
@@ -100,7 +101,7 @@ pub(crate) fn of_sequence(run: &SequenceFile, data: Data) -> Result<Needs> {
     let texts = Texts::of_sequence(run, &base, data);
     let training = Training {
         trained: match &run.lora {
-            Some(lora) => Trained::adapter(&base.config, lora)?,
+            Some(lora) => Trained::adapter(&base.shape, lora)?,
             None => Trained::Whole,
         },
         base: &base,
@@ -112,11 +113,11 @@ pub(crate) fn of_sequence(run: &SequenceFile, data: Data) -> Result<Needs> {
     };
     // The training of a stage stays for the next one while its outcome is measured and saved.
     let standing: f64 = training.standing().iter().map(|(_, bytes)| bytes).sum();
-    let evaluation = evaluation::of_sequence(&run.evaluate, &base.config, texts);
+    let evaluation = evaluation::of_sequence(&run.evaluate, &base.shape, texts);
     let mut others = vec![("evaluation".into(), standing + evaluation)];
     if run.sequence.adapters != Adapters::PerTask {
         let merged = training.trained.merged() * F32;
-        others.push(("saving the model".into(), standing + merged + base.weights() + base.largest()));
+        others.push(("saving the model".into(), standing + merged + base.shape.weights() + base.shape.largest()));
     }
     Ok(training.needs(others))
 }
@@ -139,8 +140,8 @@ fn codes_per_level(run: &RunFile) -> Vec<usize> {
 impl Training<'_> {
     /// What is there all the time, the program and the model first.
     fn standing(&self) -> Vec<Part> {
-        let base = self.base.weights();
-        let new = 2.0 * self.new_tokens as f64 * self.base.config.hidden_size as f64 * F32;
+        let base = self.base.shape.weights();
+        let new = 2.0 * self.new_tokens as f64 * self.base.shape.width as f64 * F32;
         let trained = self.trained(new);
         let mut parts = vec![("the program".to_owned(), self.base.program()), ("weights".to_owned(), base + new)];
         let origin = match &self.trained {
@@ -154,24 +155,24 @@ impl Training<'_> {
             parts.push(("the model before".to_owned(), base));
         }
         parts.extend([("origin".to_owned(), origin), ("moments of AdamW".to_owned(), 2.0 * trained)]);
-        parts.extend(hooks::vectors(self.hooks, &self.base.config, trained));
+        parts.extend(hooks::vectors(self.hooks, &self.base.shape, trained));
         parts
     }
 
     /// Bytes of what is trained, `new` being those of the rows of new tokens.
     fn trained(&self, new: f64) -> f64 {
         match &self.trained {
-            Trained::Whole => self.base.weights() + new,
+            Trained::Whole => self.base.shape.weights() + new,
             Trained::Adapter { entries, .. } => *entries as f64 * F32,
         }
     }
 
     /// What a training step adds, and beside it what else a run does.
     fn needs(&self, others: Vec<Part>) -> Needs {
-        let config = &self.base.config;
-        let new = 2.0 * self.new_tokens as f64 * config.hidden_size as f64 * F32;
+        let shape = &self.base.shape;
+        let new = 2.0 * self.new_tokens as f64 * shape.width as f64 * F32;
         let gradients = self.trained(new);
-        let vocabulary = config.vocab_size + self.new_tokens;
+        let vocabulary = shape.vocabulary + self.new_tokens;
         let mut step = self.standing();
         if self.train.micro_batch() < self.train.batch {
             step.push(("gradients so far".to_owned(), gradients));
@@ -179,20 +180,21 @@ impl Training<'_> {
         step.extend(hooks::terms(self.hooks, &self.batch, vocabulary));
         // The output layer's gradient is there before the first activation goes; where the embedding is the output layer too
         // it has two gradients at the end, until they are added.
-        let table = if matches!(self.trained, Trained::Whole) { self.base.table() } else { 0.0 };
-        let activations = pass::kept(config, &self.trained, &self.batch, vocabulary);
-        let tied = if config.tie_word_embeddings { table } else { 0.0 };
+        let table = if matches!(self.trained, Trained::Whole) { self.base.shape.table() } else { 0.0 };
+        let activations = pass::kept(shape, &self.trained, &self.batch, vocabulary);
+        let tied = if shape.tied { table } else { 0.0 };
         step.push(if activations + table > gradients + tied {
             ("activations".to_owned(), activations + table)
         } else {
             ("gradients".to_owned(), gradients + tied)
         });
         // The allocator seldom finds a hole for it among what smaller tensors have left.
-        step.push(("gaps of the largest tensor".to_owned(), self.base.largest()));
+        step.push(("gaps of the largest tensor".to_owned(), self.base.shape.largest()));
         // A file is read whole, and its numbers are then made f32.
-        let read = self.base.program() + self.base.weights() + self.base.file;
-        let others = [vec![("reading the model".to_owned(), read)], others].concat();
-        Needs { parameters: config.parameter_count(), batch: self.batch, step, others }
+        let read = self.base.program() + self.base.shape.weights() + self.base.file;
+        let reading = (self.base.file > 0.0).then(|| ("reading the model".to_owned(), read));
+        let others = reading.into_iter().chain(others).collect();
+        Needs { parameters: shape.parameters, batch: self.batch, step, others }
     }
 }
 

@@ -4,9 +4,9 @@
 use anyhow::Result;
 use orbit_core::hook::{Param, ParamKind};
 use orbit_models::lora::{Adapter, LoraConfig};
-use orbit_models::{DecoderConfig, Family};
 
 use super::F32;
+use super::shape::{Attention, PerToken, Product, Shape, Tokens};
 use super::texts::Texts;
 
 /// Queries whose scores are computed together, for the keys up to the last one's.
@@ -19,8 +19,8 @@ pub(super) struct Batch {
     pub(super) rows: usize,
     /// Tokens of the longest row.
     pub(super) width: usize,
-    /// Tokens of all rows that are learned.
-    pub(super) answers: f64,
+    /// Tokens of a row that are learned, at most.
+    pub(super) answer: usize,
 }
 
 /// What is trained of a model.
@@ -32,40 +32,52 @@ pub(super) enum Trained {
     Adapter {
         /// Numbers in its factors.
         entries: usize,
-        /// Numbers that its products keep of every token, over all layers.
-        kept: usize,
+        /// Numbers that its products keep, over all layers.
+        kept: PerToken,
         /// Numbers in the weights that it is for.
         weights: usize,
     },
 }
 
-/// What a product reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reads {
-    /// The residual stream, normed for attention.
-    Stream,
-    /// What heads have found.
-    Found,
-    /// The residual stream, normed for the feed-forward layer.
-    StreamAgain,
-    /// The inside of the feed-forward layer.
-    Inside,
-}
-
-/// A product of a layer with a weight `[out, in]`.
-struct Product {
-    name: &'static str,
-    reads: Reads,
-    out: usize,
-}
-
 impl Batch {
     pub(super) fn new(rows: usize, texts: Texts) -> Self {
-        Self { rows, width: texts.width, answers: rows as f64 * texts.answer as f64 }
+        Self { rows, width: texts.width, answer: texts.answer }
     }
 
+    /// Tokens of all rows.
     pub(super) fn tokens(&self) -> f64 {
         self.rows as f64 * self.width as f64
+    }
+
+    /// Tokens of all rows that are learned.
+    pub(super) fn answers(&self) -> f64 {
+        self.rows as f64 * self.answer as f64
+    }
+
+    /// Tokens of a row.
+    fn of_row(&self, tokens: Tokens) -> usize {
+        match tokens {
+            Tokens::All => self.width,
+            Tokens::Prompt => self.width.saturating_sub(self.answer).max(1),
+            // The one that begins it comes first.
+            Tokens::Answer => self.answer.saturating_add(1),
+        }
+    }
+
+    /// Numbers that are kept of all rows.
+    fn numbers(&self, kept: PerToken) -> f64 {
+        let of = |(tokens, numbers)| self.of_row(tokens) as f64 * numbers as f64;
+        self.rows as f64 * kept.each().map(of).iter().sum::<f64>()
+    }
+
+    /// Scores of a head, of all rows.
+    fn scores(&self, attention: &Attention) -> f64 {
+        let queries = self.of_row(attention.queries);
+        let keys = match attention.queries {
+            Tokens::All => keys_a_query(queries),
+            _ => self.of_row(attention.keys) as f64,
+        };
+        self.rows as f64 * queries as f64 * keys
     }
 }
 
@@ -74,38 +86,27 @@ impl Trained {
     ///
     /// # Errors
     /// When a target names no layer.
-    pub(super) fn adapter(config: &DecoderConfig, lora: &LoraConfig) -> Result<Self> {
-        let products = products(config);
-        let layers = 0..config.num_hidden_layers;
-        let places: Vec<(usize, &Product)> =
-            layers.flat_map(|layer| products.iter().map(move |product| (layer, product))).collect();
-        let name = |layer: usize, product: &Product| match config.family {
-            Family::Llama => format!("model.layers.{layer}.{}", product.name),
-            Family::Bloom => format!("transformer.h.{layer}.{}", product.name),
-        };
-        let param = |&(layer, product): &(usize, &Product)| Param {
-            name: format!("{}.weight", name(layer, product)),
-            shape: vec![product.out, product.reads.width(config)],
+    pub(super) fn adapter(shape: &Shape, lora: &LoraConfig) -> Result<Self> {
+        let param = |product: &Product| Param {
+            name: format!("{}.weight", product.name),
+            shape: vec![product.out, product.input],
             kind: ParamKind::Base,
         };
-        let params: Vec<Param> = places.iter().map(param).collect();
-        let adapter = Adapter::fresh(&params, lora, config.family.query_and_value(), 0)?;
-        let (mut entries, mut kept, mut weights) = (0, 0, 0);
-        let mut held: Vec<(usize, Reads)> = Vec::new();
-        for (layer, product) in places {
-            if !adapter.factors.contains_key(&name(layer, product)) {
-                continue;
-            }
-            let input = product.reads.width(config);
+        let params: Vec<Param> = shape.products.iter().map(param).collect();
+        let adapter = Adapter::fresh(&params, lora, shape.query_and_value, 0)?;
+        let (mut entries, mut kept, mut weights) = (0, PerToken::default(), 0);
+        let mut held = Vec::new();
+        for product in shape.products.iter().filter(|product| adapter.factors.contains_key(&product.name)) {
+            let input = product.input;
             entries += lora.rank * (input + product.out);
             weights += input * product.out;
-            kept += lora.rank;
+            kept.add(product.tokens, lora.rank);
             if lora.dropout > 0.0 {
                 // Each has an input of its own, and the mask that it was made with.
-                kept += 2 * input;
-            } else if !held.contains(&(layer, product.reads)) {
-                held.push((layer, product.reads));
-                kept += input;
+                kept.add(product.tokens, 2 * input);
+            } else if !held.contains(&product.reads) {
+                held.push(product.reads);
+                kept.add(product.tokens, input);
             }
         }
         Ok(Self::Adapter { entries, kept, weights })
@@ -120,71 +121,27 @@ impl Trained {
     }
 }
 
-impl Reads {
-    const ALL: [Self; 4] = [Self::Stream, Self::Found, Self::StreamAgain, Self::Inside];
-
-    fn width(self, config: &DecoderConfig) -> usize {
-        match self {
-            Self::Stream | Self::StreamAgain => config.hidden_size,
-            Self::Found => config.num_attention_heads * config.head_dim,
-            Self::Inside => config.intermediate_size,
-        }
-    }
-}
-
-fn products(config: &DecoderConfig) -> Vec<Product> {
-    let (d, wide) = (config.hidden_size, config.intermediate_size);
-    let (q, k) = (config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim);
-    let product = |(name, reads, out)| Product { name, reads, out };
-    match config.family {
-        Family::Llama => [
-            ("self_attn.q_proj", Reads::Stream, q),
-            ("self_attn.k_proj", Reads::Stream, k),
-            ("self_attn.v_proj", Reads::Stream, k),
-            ("self_attn.o_proj", Reads::Found, d),
-            ("mlp.gate_proj", Reads::StreamAgain, wide),
-            ("mlp.up_proj", Reads::StreamAgain, wide),
-            ("mlp.down_proj", Reads::Inside, d),
-        ]
-        .map(product)
-        .into(),
-        Family::Bloom => [
-            ("self_attention.query_key_value", Reads::Stream, 3 * d),
-            ("self_attention.dense", Reads::Found, d),
-            ("mlp.dense_h_to_4h", Reads::StreamAgain, wide),
-            ("mlp.dense_4h_to_h", Reads::Inside, d),
-        ]
-        .map(product)
-        .into(),
-    }
-}
-
 /// Bytes that a pass keeps, with the logits of the learned tokens and their gradient.
-pub(super) fn kept(config: &DecoderConfig, trained: &Trained, batch: &Batch, vocabulary: usize) -> f64 {
-    let layers = config.num_hidden_layers as f64;
+pub(super) fn kept(shape: &Shape, trained: &Trained, batch: &Batch, vocabulary: usize) -> f64 {
     let inputs = match trained {
-        Trained::Whole => layers * Reads::ALL.map(|reads| reads.width(config)).iter().sum::<usize>() as f64,
-        Trained::Adapter { kept, .. } => *kept as f64,
+        Trained::Whole => shape.inputs(),
+        Trained::Adapter { kept, .. } => *kept,
     };
-    let heads = config.num_attention_heads + 2 * config.num_key_value_heads;
-    let always = (2 * config.hidden_size + heads * config.head_dim + gates(config) * config.intermediate_size) as f64
-        + config.num_attention_heads as f64 * keys_a_query(batch.width);
-    F32 * (batch.tokens() * (inputs + layers * always) + 2.0 * batch.answers * vocabulary as f64)
+    let scores: f64 = shape.attention.iter().map(|attention| batch.scores(attention)).sum();
+    F32 * (batch.numbers(inputs)
+        + batch.numbers(shape.kept)
+        + shape.heads as f64 * scores
+        + 2.0 * batch.answers() * vocabulary as f64)
 }
 
 /// Bytes that a pass without a gradient needs at once: what one layer computes.
-pub(super) fn passing(config: &DecoderConfig, rows: usize, width: usize) -> f64 {
-    let heads = 2 * (config.num_attention_heads + 2 * config.num_key_value_heads);
-    let inside = (gates(config) + 1) * config.intermediate_size;
-    let a_token = (4 * config.hidden_size + heads * config.head_dim + inside) as f64;
+pub(super) fn passing(shape: &Shape, rows: usize, width: usize) -> f64 {
+    let heads = 2 * (shape.heads + 2 * shape.groups);
+    let inside = (shape.gates + 1) * shape.inside;
+    let a_token = (4 * shape.width + heads * shape.head_width + inside) as f64;
     // The mask is there once more.
-    let scores = (config.num_attention_heads + 1) as f64 * width as f64;
+    let scores = (shape.heads + 1) as f64 * width as f64;
     F32 * rows as f64 * width as f64 * (a_token + scores)
-}
-
-/// What the activation of the feed-forward layer reads, times its width.
-fn gates(config: &DecoderConfig) -> usize {
-    if config.family == Family::Llama { 2 } else { 1 }
 }
 
 /// Keys that are scored for a query of a row, on average: none stands behind its block.
@@ -199,11 +156,13 @@ fn keys_a_query(width: usize) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use orbit_models::{DecoderConfig, T5Config};
+
     use super::*;
 
     /// Two layers of two heads in one group.
-    fn config() -> DecoderConfig {
-        DecoderConfig {
+    fn shape() -> Shape {
+        Shape::from(&DecoderConfig {
             vocab_size: 100,
             hidden_size: 8,
             intermediate_size: 16,
@@ -212,7 +171,7 @@ mod tests {
             num_key_value_heads: 1,
             head_dim: 4,
             ..DecoderConfig::default()
-        }
+        })
     }
 
     #[test]
@@ -229,21 +188,46 @@ mod tests {
         // A token keeps in each layer 8 + 8 + 8 + 16 inputs of products; 8 + 8 inputs of norms, 4 vectors of 4 as queries, keys
         // and values, and 16 + 16 at the gate. A head of a row keeps 64 x 64 + 6 x 70 weights.
         let numbers = 3 * 70 * 2 * (40 + 16 + 16 + 32) + 3 * 2 * 2 * (64 * 64 + 6 * 70) + 2 * 3 * 5 * 100;
-        let bytes = kept(&config(), &Trained::Whole, &batch, 100);
+        let bytes = kept(&shape(), &Trained::Whole, &batch, 100);
+        assert!((bytes - 4.0 * f64::from(numbers)).abs() < 1e-6, "{bytes}");
+    }
+
+    /// One block each, of three heads of 4, which are wider than the stream of 8.
+    #[test]
+    fn so_it_is_where_prompts_and_answers_are_apart() {
+        let shape = Shape::from(&T5Config {
+            vocab_size: 100,
+            d_model: 8,
+            d_kv: 4,
+            d_ff: 16,
+            num_layers: 1,
+            num_decoder_layers: 1,
+            num_heads: 3,
+            ..T5Config::default()
+        });
+        let batch = Batch::new(2, Texts { width: 12, answer: 5 });
+        // Seven tokens of the prompt: what products read, norms, queries, keys and values, the activation; and for the decoder
+        // the end with its keys and values.
+        let prompt = 7 * ((8 + 12 + 8 + 16) + 16 + 36 + 16 + (8 + 24));
+        let answer = 6 * ((8 + 12 + 8 + 12 + 8 + 16) + 24 + 48 + 16);
+        let numbers = 2 * (prompt + answer) + 3 * 2 * (7 * 7 + 6 * 6 + 6 * 7) + 2 * 2 * 5 * 100;
+        let bytes = kept(&shape, &Trained::Whole, &batch, 100);
         assert!((bytes - 4.0 * f64::from(numbers)).abs() < 1e-6, "{bytes}");
     }
 
     #[test]
     fn adapters_keep_their_inputs_once() {
-        let adapter = |lora: LoraConfig| Trained::adapter(&config(), &LoraConfig { rank: 3, ..lora });
+        let adapter = |lora: LoraConfig| Trained::adapter(&shape(), &LoraConfig { rank: 3, ..lora });
         let targets = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let all = |numbers| PerToken::of(Tokens::All, numbers);
         // Queries are 8 of 8, values 4 of 8; both read the same.
-        let usual = Trained::Adapter { entries: 2 * 3 * (16 + 12), kept: 2 * (8 + 3 + 3), weights: 2 * (64 + 32) };
+        let usual =
+            Trained::Adapter { entries: 2 * 3 * (16 + 12), kept: all(2 * (8 + 3 + 3)), weights: 2 * (64 + 32) };
         assert_eq!(adapter(LoraConfig::default()).unwrap(), usual);
         // With dropout each reads what is left of it, and has the mask.
-        let dropped = Trained::Adapter { entries: 168, kept: 2 * 2 * (2 * 8 + 3), weights: 192 };
+        let dropped = Trained::Adapter { entries: 168, kept: all(2 * 2 * (2 * 8 + 3)), weights: 192 };
         assert_eq!(adapter(LoraConfig { dropout: 0.1, ..LoraConfig::default() }).unwrap(), dropped);
-        let down = Trained::Adapter { entries: 3 * (16 + 8), kept: 16 + 3, weights: 128 };
+        let down = Trained::Adapter { entries: 3 * (16 + 8), kept: all(16 + 3), weights: 128 };
         let one = LoraConfig { targets: targets(&["model.layers.1.mlp.down_proj"]), ..LoraConfig::default() };
         assert_eq!(adapter(one).unwrap(), down);
         assert!(adapter(LoraConfig { targets: targets(&["nothing"]), ..LoraConfig::default() }).is_err());

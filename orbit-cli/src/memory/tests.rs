@@ -78,7 +78,7 @@ fn an_adapter_has_moments_and_the_model_has_none() {
     let adapter = 4.0 * 4.0 * 2.0 * (512.0 + 384.0);
     assert_eq!(part(&needs, "weights"), Some(weights));
     assert_eq!(part(&needs, "moments of AdamW"), Some(2.0 * adapter));
-    assert_eq!((needs.batch.width, needs.batch.answers), (80, 40.0));
+    assert_eq!((needs.batch.width, needs.batch.answers()), (80, 40.0));
     // A whole model in training leaves the one before beside it, to be compared with.
     let whole = of_sequence(&sequence(dir.path(), lengths), Data::Unread).unwrap();
     assert_eq!(part(&whole, "the model before"), Some(weights));
@@ -118,7 +118,22 @@ fn what_cannot_fit_is_refused_with_the_arithmetic() {
             }
         }
     }
-    // An encoder-decoder's needs are not known, so it is not held up.
-    let fresh = "model.fresh = {}\ncorpus.generated = { items = 60, users = 40, seed = 3 }\ntrain.batch = 1000000000";
-    check_run(&RunFile::parse(fresh).unwrap()).unwrap();
+    let fresh = format!("model.fresh = {{}}\ncorpus.generated = {{}}\ntrain.batch = {}", i64::MAX);
+    assert_eq!(check_run(&RunFile::parse(&fresh).unwrap()).is_err(), cfg!(target_os = "linux"));
+    // What is not known is not held up.
+    let missing = run(&dir.path().join("missing"), &absurd);
+    check_run(&missing).unwrap();
+}
+
+/// A history of an encoder-decoder is read once, and its answer is a few tokens.
+#[test]
+fn an_encoder_decoder_keeps_prompts_and_answers_apart() {
+    let of = |more: &str| {
+        let text = format!("model.fresh = {{}}\ncorpus.generated = {{ items = 60, users = 40, seed = 3 }}\n{more}");
+        of_run(&RunFile::parse(&text).unwrap(), Data::Unread).unwrap()
+    };
+    let (short, long) = (of("examples.max_history = 10"), of("examples.max_history = 20"));
+    let twice = part(&long, "activations").unwrap() / part(&short, "activations").unwrap();
+    assert!((1.5..2.5).contains(&twice), "{twice}");
+    assert!(part(&short, "weights") == part(&long, "weights") && part(&short, "reading the model").is_none());
 }
