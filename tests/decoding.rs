@@ -5,28 +5,14 @@ use std::collections::BTreeSet;
 use orbit_core::score::{Choices, choices};
 use orbit_data::Trie;
 use orbit_models::Decoder;
-use orbit_models::generate::{Constraint, Ranked, beam_search};
+use orbit_models::generate::{Ranked, beam_search};
 use proptest::prelude::*;
 
 use crate::bloom::bloom;
 use crate::tiny::{flex, llama};
 
-pub(crate) struct Walk(Trie);
-
-impl Constraint for Walk {
-    fn root(&self) -> u32 {
-        self.0.root()
-    }
-    fn children(&self, node: u32) -> (&[u32], u32) {
-        self.0.children(node)
-    }
-    fn item(&self, node: u32) -> Option<u32> {
-        self.0.item(node)
-    }
-}
-
-pub(crate) fn walk(sequences: &[Vec<u32>]) -> Walk {
-    Walk(Trie::new(sequences.iter().map(Vec::as_slice)).unwrap())
+pub(crate) fn trie(sequences: &[Vec<u32>]) -> Trie {
+    Trie::new(sequences.iter().map(Vec::as_slice)).unwrap()
 }
 
 const NEW: usize = 8;
@@ -82,7 +68,7 @@ proptest! {
     #[test]
     fn with_enough_beams_it_is_exhaustive(sequences in sequences(), prompts in prompts()) {
         for model in models() {
-            let found = beam_search(&model, &prompts, &walk(&sequences), sequences.len()).unwrap();
+            let found = beam_search(&model, &prompts, &trie(&sequences), sequences.len()).unwrap();
             for (prompt, found) in prompts.iter().zip(&found) {
                 same(found, &exhaustive(&model, prompt, &sequences))?;
             }
@@ -93,8 +79,8 @@ proptest! {
     fn with_few_beams_it_gives_valid_items_with_their_scores(
         sequences in sequences(), prompts in prompts(), beams in 1..6usize,
     ) {
-        let (model, constraint) = (model(), walk(&sequences));
-        for (prompt, found) in prompts.iter().zip(beam_search(&model, &prompts, &constraint, beams).unwrap()) {
+        let (model, valid) = (model(), trie(&sequences));
+        for (prompt, found) in prompts.iter().zip(beam_search(&model, &prompts, &valid, beams).unwrap()) {
             prop_assert!(!found.is_empty() && found.len() <= beams);
             prop_assert!(found.is_sorted_by(|a, b| a.log_probability >= b.log_probability));
             let items: BTreeSet<u32> = found.iter().map(|ranked| ranked.item).collect();
@@ -109,11 +95,11 @@ proptest! {
 
     #[test]
     fn the_other_prompts_of_a_batch_do_not_matter(sequences in sequences(), prompts in prompts(), beams in 1..40usize) {
-        let constraint = walk(&sequences);
+        let valid = trie(&sequences);
         for model in models() {
-            let together = beam_search(&model, &prompts, &constraint, beams).unwrap();
+            let together = beam_search(&model, &prompts, &valid, beams).unwrap();
             for (prompt, together) in prompts.iter().zip(together) {
-                let alone = beam_search(&model, std::slice::from_ref(prompt), &constraint, beams).unwrap().remove(0);
+                let alone = beam_search(&model, std::slice::from_ref(prompt), &valid, beams).unwrap().remove(0);
                 prop_assert_eq!(alone.len(), together.len());
                 for (a, b) in alone.iter().zip(together) {
                     prop_assert!((a.log_probability - b.log_probability).abs() < 1e-4, "{:?} alone, {:?}", a, b);
@@ -128,9 +114,9 @@ proptest! {
 fn more_beams_are_no_worse() {
     let model = model();
     let sequences: Vec<Vec<u32>> = (0..64).map(|i| vec![96 + i / 16, 96 + i / 4 % 4, 100 + i % 4]).collect();
-    let (constraint, prompts) = (walk(&sequences), vec![vec![1, 40, 41], vec![7; 9]]);
+    let (valid, prompts) = (trie(&sequences), vec![vec![1, 40, 41], vec![7; 9]]);
     for (row, prompt) in prompts.iter().enumerate() {
-        let best = |beams| beam_search(&model, &prompts, &constraint, beams).unwrap()[row][0].log_probability;
+        let best = |beams| beam_search(&model, &prompts, &valid, beams).unwrap()[row][0].log_probability;
         let scores = [1, 4, 16, 64].map(best);
         assert!(scores[3] >= scores.into_iter().fold(f64::NEG_INFINITY, f64::max) - 1e-4, "{scores:?}");
         let expected = exhaustive(&model, prompt, &sequences)[0].log_probability;
@@ -140,10 +126,10 @@ fn more_beams_are_no_worse() {
 
 #[test]
 fn nothing_in_gives_nothing_out() {
-    let constraint = walk(&[vec![96, 97]]);
-    assert!(beam_search(&model(), &[], &constraint, 5).unwrap().is_empty());
-    assert!(beam_search(&model(), &[vec![]], &constraint, 5).is_err(), "an empty prompt");
-    assert!(beam_search(&model(), &[vec![1_000_000]], &constraint, 5).is_err(), "a token that is not there");
-    let only = beam_search(&model(), &[vec![3]], &constraint, 5).unwrap();
+    let valid = trie(&[vec![96, 97]]);
+    assert!(beam_search(&model(), &[], &valid, 5).unwrap().is_empty());
+    assert!(beam_search(&model(), &[vec![]], &valid, 5).is_err(), "an empty prompt");
+    assert!(beam_search(&model(), &[vec![1_000_000]], &valid, 5).is_err(), "a token that is not there");
+    let only = beam_search(&model(), &[vec![3]], &valid, 5).unwrap();
     assert_eq!((only[0].len(), only[0][0].item), (1, 0));
 }

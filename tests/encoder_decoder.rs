@@ -12,7 +12,7 @@ use orbit_models::t5::{Cache, FeedForwardProj, ModelType};
 use orbit_models::weights::{Array, Dtype, Weights};
 use orbit_models::{EncoderDecoder, Error, Extension, T5Config};
 
-use crate::decoding::walk;
+use crate::decoding::trie;
 use crate::golden::folder;
 use crate::tiny::{constant, contents, finish, flex, largest_difference, micro_batch, scripted, values};
 
@@ -365,7 +365,7 @@ fn beams_and_scores_agree() {
     let prompts = vec![vec![5, 9, 64, 3, 11, 40, 1], vec![7, 1], vec![66; 12]];
     for name in MODELS {
         let model = t5(name, &flex()).with_new_tokens(3, 2);
-        let found = beam_search(&model, &prompts, &walk(&sequences), sequences.len()).unwrap();
+        let found = beam_search(&model, &prompts, &trie(&sequences), sequences.len()).unwrap();
         let items: Vec<Choices> = (prompts.iter())
             .map(|prompt| Choices { context: prompt.clone(), continuations: sequences.clone(), adapter: None })
             .collect();

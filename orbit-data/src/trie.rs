@@ -101,6 +101,16 @@ impl Trie {
         self.items.get(node as usize).copied().filter(|&item| item != NO_ITEM)
     }
 
+    /// The token that leads to each node, by node; that of the root means nothing.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Where the children of each node begin, by node, and one more entry where those of the last node end.
+    pub fn first_child(&self) -> &[u32] {
+        &self.first_child
+    }
+
     /// How many nodes there are, the root included.
     pub fn nodes(&self) -> usize {
         self.items.len()

@@ -287,7 +287,6 @@ mod tests {
               activations                       32 MiB
               gaps of the largest tensor         2 MiB
               a training step, in all          152 MiB
-              reading the model                 39 MiB
               evaluation                        67 MiB
               at the peak                      152 MiB
 
@@ -340,7 +339,6 @@ mod tests {
               activations                       54 MiB
               gaps of the largest tensor         2 MiB
               a training step, in all           95 MiB
-              reading the model                 39 MiB
               evaluation                        87 MiB
               saving the model                  57 MiB
               at the peak                       95 MiB

@@ -8,14 +8,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use orbit_core::score::{Choices, choices};
 use orbit_data::example::{ItemForm, NextItem};
-use orbit_data::{SemanticIds, Vocabulary};
+use orbit_data::{SemanticIds, Trie, Vocabulary};
 use orbit_models::generate::beam_search;
 use serde::{Deserialize, Serialize};
 
 use super::print;
 use crate::args::Recommend;
 use crate::catalogue::{Catalogue, Entry};
-use crate::job::ValidIds;
+use crate::job::valid_ids;
 use crate::paths;
 use crate::pipeline::{Base, IDS_FILE};
 use crate::usage::Usage;
@@ -68,7 +68,7 @@ struct Recommender {
     catalogue: Catalogue,
     vocabulary: Vocabulary,
     codes: Vec<Vec<u16>>,
-    valid: ValidIds,
+    valid: Trie,
 }
 
 impl Recommender {
@@ -78,7 +78,7 @@ impl Recommender {
         check(args, &catalogue)?;
         let base = Base::open(&dir, &orbit_core::device(&args.device)?)?;
         let (vocabulary, ids) = (base.vocabulary()?, SemanticIds::load(&dir.join(IDS_FILE))?);
-        let valid = ValidIds::new(&ids, &vocabulary)?;
+        let valid = valid_ids(&ids, &vocabulary)?;
         let codes = ids.iter().map(<[u16]>::to_vec).collect();
         Ok(Self { base, catalogue, vocabulary, codes, valid })
     }

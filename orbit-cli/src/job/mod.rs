@@ -2,7 +2,6 @@
 
 mod documents;
 mod items;
-mod valid;
 
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use anyhow::{Result, anyhow};
 use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::{ExampleSource, Mixed};
-use orbit_data::{Loader, SemanticIds, Vocabulary};
+use orbit_data::{Loader, SemanticIds, Trie, Vocabulary};
 
 use crate::catalogue::Catalogue;
 use crate::config::{self, Retrieval, RunFile};
@@ -19,7 +18,6 @@ use crate::report::Baselines;
 use crate::semantic_ids;
 
 pub(crate) use items::{User, counts, users};
-pub(crate) use valid::ValidIds;
 
 /// The largest cut-off that is reported.
 pub(crate) const CUTOFF: usize = 20;
@@ -84,8 +82,8 @@ impl Job {
     }
 
     /// The sequences that an answer may be.
-    pub(crate) fn valid_ids(&self) -> Result<ValidIds> {
-        ValidIds::new(&self.ids, &self.vocabulary)
+    pub(crate) fn valid_ids(&self) -> Result<Trie> {
+        valid_ids(&self.ids, &self.vocabulary)
     }
 
     /// A digest of the data.
@@ -120,6 +118,12 @@ fn subject(
         Some(corpus) => Box::new(documents::Documents::new(corpus, run.examples.text_tokens, spoken)?),
         None => Box::new(items::Items::new(data.corpus, run.examples.max_history, spoken)?),
     })
+}
+
+/// The IDs of all items, in tokens.
+pub(crate) fn valid_ids(ids: &SemanticIds, vocabulary: &Vocabulary) -> Result<Trie> {
+    let sequences = ids.iter().map(|codes| vocabulary.sid(codes)).collect::<orbit_data::Result<Vec<_>>>()?;
+    Ok(Trie::new(sequences.iter().map(Vec::as_slice))?)
 }
 
 /// Whether there is anything to ask.

@@ -14,6 +14,8 @@ mod pass;
 mod shape;
 mod texts;
 
+use std::path::Path;
+
 use anyhow::Result;
 use orbit_data::SemanticIds as Ids;
 use orbit_data::semantic_id::Collisions;
@@ -66,6 +68,8 @@ struct Training<'a> {
     new_tokens: usize,
     /// Whether the model of the beginning stays beside the one in training.
     base_stays: bool,
+    /// Bytes of the data.
+    data: f64,
 }
 
 /// The needs of a run whose paths are absolute.
@@ -85,10 +89,11 @@ pub(crate) fn of_run(run: &RunFile, data: Data) -> Result<Needs> {
         // Two tokens stand around each ID.
         new_tokens: codes.iter().sum::<usize>() + 2,
         base_stays: false,
+        data: run.corpus.clone().data_paths().map(|path| in_memory(path)).sum(),
     };
     let evaluation = evaluation::of_run(&run.evaluate, &base.shape, texts, codes.len());
-    // When the model is measured only the model is left.
-    let model: f64 = training.standing().iter().take(2).map(|(_, bytes)| bytes).sum();
+    // When the model is measured only the model is left, and the data.
+    let model: f64 = training.standing().iter().take(3).map(|(_, bytes)| bytes).sum();
     Ok(training.needs(vec![("evaluation".into(), model + evaluation)]))
 }
 
@@ -110,6 +115,7 @@ pub(crate) fn of_sequence(run: &SequenceFile, data: Data) -> Result<Needs> {
         batch: Batch::new(run.train.micro_batch(), texts),
         new_tokens: 0,
         base_stays: run.lora.is_none(),
+        data: 0.0,
     };
     // The training of a stage stays for the next one while its outcome is measured and saved.
     let standing: f64 = training.standing().iter().map(|(_, bytes)| bytes).sum();
@@ -120,6 +126,17 @@ pub(crate) fn of_sequence(run: &SequenceFile, data: Data) -> Result<Needs> {
         others.push(("saving the model".into(), standing + merged + base.shape.weights() + base.shape.largest()));
     }
     Ok(training.needs(others))
+}
+
+/// Bytes that a file of data takes when it is read, roughly: packed text comes to four times its size and then twice that in
+/// pieces, embeddings to f32.
+fn in_memory(path: &Path) -> f64 {
+    let size = path.metadata().map_or(0.0, |file| file.len() as f64);
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("gz") => 8.0 * size,
+        Some("npy") => 4.0 * size,
+        _ => 2.0 * size,
+    }
 }
 
 /// Codes of each level, as far as they are known before the IDs are made: items that share their codes get a level more.
@@ -138,12 +155,13 @@ fn codes_per_level(run: &RunFile) -> Vec<usize> {
 }
 
 impl Training<'_> {
-    /// What is there all the time, the program and the model first.
+    /// What is there all the time: the program, the data and the model first.
     fn standing(&self) -> Vec<Part> {
         let base = self.base.shape.weights();
         let new = 2.0 * self.new_tokens as f64 * self.base.shape.width as f64 * F32;
         let trained = self.trained(new);
-        let mut parts = vec![("the program".to_owned(), self.base.program()), ("weights".to_owned(), base + new)];
+        let mut parts = vec![("the program".to_owned(), self.base.program()), ("the data".to_owned(), self.data)];
+        parts.push(("weights".to_owned(), base + new));
         let origin = match &self.trained {
             Trained::Whole => base,
             Trained::Adapter { .. } => {
@@ -219,7 +237,8 @@ impl Needs {
         );
         let sums =
             [[("a training step, in all".to_owned(), self.training())].as_slice(), self.others.as_slice()].concat();
-        for (name, bytes) in self.step.iter().chain(&sums).chain([&("at the peak".to_owned(), self.peak())]) {
+        let parts = self.step.iter().filter(|(_, bytes)| *bytes > 0.0).chain(&sums);
+        for (name, bytes) in parts.chain([&("at the peak".to_owned(), self.peak())]) {
             text.push_str(&format!("  {name:<28}{:>8.0} MiB\n", bytes / MIB));
         }
         text

@@ -221,8 +221,7 @@ mod tests {
         let targets = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let all = |numbers| PerToken::of(Tokens::All, numbers);
         // Queries are 8 of 8, values 4 of 8; both read the same.
-        let usual =
-            Trained::Adapter { entries: 2 * 3 * (16 + 12), kept: all(2 * (8 + 3 + 3)), weights: 2 * (64 + 32) };
+        let usual = Trained::Adapter { entries: 2 * 3 * (16 + 12), kept: all(2 * (8 + 3 + 3)), weights: 2 * (64 + 32) };
         assert_eq!(adapter(LoraConfig::default()).unwrap(), usual);
         // With dropout each reads what is left of it, and has the mask.
         let dropped = Trained::Adapter { entries: 168, kept: all(2 * 2 * (2 * 8 + 3)), weights: 192 };
