@@ -4,9 +4,11 @@ use burn::tensor::Device;
 use orbit_core::hook::Hook;
 use orbit_core::{AdamW, Batches, Decay, Entry, Fit, MicroBatch, Schedule, available, device, host_weights};
 use orbit_models::Decoder;
+use orbit_models::generate::beam_search;
 use orbit_regularizers::{Ema, Kl, L2Sp, Metric, Orbit};
 
 use crate::bloom::bloom;
+use crate::decoding::trie;
 use crate::encoder_decoder::{answer_logits, golden, t5};
 use crate::tiny::{Language, decoder_on, finish, flex, llama, log_softmax, micro_batch, relative_difference, values};
 
@@ -36,6 +38,24 @@ fn logits_agree() {
             let scores = |device: &Device| values(answer_logits(&t5(model, device), &golden(model).batch()).0);
             let difference = relative_difference(&scores(&device), &scores(&flex()));
             assert!(difference <= 1e-4, "{name}: logits of {model} differ by {difference}");
+        }
+    }
+}
+
+/// On a GPU the best continuations are chosen there.
+#[test]
+fn searches_agree() {
+    let sequences: Vec<Vec<u32>> = (0..64).map(|i| vec![90 + i / 16, 80 + i / 4 % 4, 70 + i % 4]).collect();
+    let (valid, prompts) = (trie(&sequences), [vec![1, 40, 41], vec![7; 9], vec![3]]);
+    for (name, device) in others() {
+        for load in [llama, bloom] {
+            let [found, expected] =
+                [&device, &flex()].map(|on| beam_search(&load(on), &prompts, &valid, 10).unwrap().concat());
+            assert_eq!(found.len(), expected.len(), "{name}");
+            for (found, expected) in found.iter().zip(expected) {
+                let gap = (found.log_probability - expected.log_probability).abs();
+                assert!(found.item == expected.item && gap < 1e-3, "{name}: {found:?}, not {expected:?}");
+            }
         }
     }
 }
