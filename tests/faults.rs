@@ -271,6 +271,25 @@ fn weights_that_are_not_finite_are_never_saved() {
     fit.load(dir.path().join("step-1")).unwrap();
 }
 
+/// Nor are they what a run ends with, when the last hook to touch them does it.
+#[test]
+fn a_hook_cannot_spoil_the_end_of_a_run() {
+    use crate::tiny::scripted;
+    use orbit_core::hook::Vector::Weights;
+    let overflow = scripted("careless", Phases::FINISH, |_, _, space| {
+        space.scale(Weights, f32::MAX)?;
+        space.scale(Weights, f32::MAX)
+    });
+    let mut fit = fit(vec![overflow], 2);
+    let error = loop {
+        match fit.step() {
+            Ok(step) => assert!(step.is_some(), "the run has ended"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&error, Error::Poisoned { step: 2, .. }), "{error}");
+}
+
 /// Adds a vector of a file to the residual stream.
 struct Adds {
     file: String,

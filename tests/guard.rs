@@ -1,7 +1,8 @@
 //! Spikes of the loss, and what is done about them.
 
-use orbit_core::{AdamW, Error, Fit, Guard, MicroBatch, OnSpike, StepReport, host_weights};
+use orbit_core::{AdamW, Entry, Error, Fit, Guard, MicroBatch, OnSpike, StepReport, host_weights};
 use orbit_models::Decoder;
+use orbit_regularizers::{Ema, Kl};
 
 use crate::tiny::{Language, constant, decoder, micro_batch};
 
@@ -24,7 +25,8 @@ type Run = Fit<Decoder, Box<dyn FnMut(u64) -> orbit_core::Result<Option<Vec<Micr
 fn run(on_spike: Option<OnSpike>, without: std::ops::Range<u64>) -> Run {
     let guard = on_spike.map(|on_spike| Guard { window: 8, sigmas: 3.0, on_spike });
     let batches: Box<dyn FnMut(u64) -> _> = Box::new(batches(without));
-    let fit = Fit::new(decoder(), Vec::new(), batches, AdamW::default(), constant(1e-2, 20)).unwrap();
+    let hooks = vec![Entry::new(Box::new(Kl::new(0.01))), Entry::new(Box::new(Ema::new(0.1)))];
+    let fit = Fit::new(decoder(), hooks, batches, AdamW::default(), constant(1e-2, 20)).unwrap();
     fit.with_guard(guard).unwrap()
 }
 
@@ -104,4 +106,5 @@ fn a_run_that_goes_back_does_not_meet_the_spike_again() {
     steps(&mut never, 20);
     assert!(bits(&fit) == bits(&never) && bits(&resumed) == bits(&never));
     assert_eq!(fit.spikes().0, never.spikes().0 + 1);
+    assert_eq!(fit.acted(), never.acted());
 }

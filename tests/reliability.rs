@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::program::{done, json, long_form, orbit, run_file, stderr, time_is_up};
+use crate::sequence::{BIRDS, sequence_file};
 
 const MEASURED: &str = "
     [[hooks]]
@@ -97,6 +98,8 @@ fn kills() -> u64 {
 fn a_run_that_is_killed_anywhere_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let run = run_file(dir.path(), MEASURED);
+    // Old checkpoints are removed too.
+    fs::write(&run, fs::read_to_string(&run).unwrap().replace("keep = 3", "keep = 1")).unwrap();
     let [whole, killed] = ["whole", "killed"].map(|name| dir.path().join(name));
     // Making the command builds the program, which is no part of the run.
     let mut first = train(&run, &whole);
@@ -113,7 +116,12 @@ fn a_run_that_is_killed_anywhere_loses_nothing() {
         sleep(Duration::from_secs_f64(rng.random_range(0.0..longest)));
         // SIGKILL, on Unix.
         child.kill().unwrap();
-        if child.wait().unwrap().success() {
+        let status = child.wait().unwrap();
+        assert!(
+            status.success() || status.code().is_none() || cfg!(windows),
+            "it failed by itself, after {kill} kills"
+        );
+        if status.success() {
             survived += 1;
             assert_same(&whole, &killed, &format!("after {kill} kills"));
             fs::remove_dir_all(&killed).unwrap();
@@ -154,26 +162,33 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
 #[test]
 fn two_processes_do_not_share_a_run() {
     let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("out");
     let text = fs::read_to_string(run_file(dir.path(), "")).unwrap().replace("steps = 12", "steps = 100000");
     let run = dir.path().join("long.toml");
     fs::write(&run, text).unwrap();
-    let mut first = train(&run, &out).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !out.join("metrics.jsonl").exists() {
+    check_that_one_works(&run, &dir.path().join("run"), "metrics.jsonl");
+    let tasks = sequence_file(dir.path(), &[BIRDS], "");
+    fs::write(&tasks, fs::read_to_string(&tasks).unwrap().replace("steps = 10", "steps = 100000")).unwrap();
+    check_that_one_works(&tasks, &dir.path().join("sequence"), "stages/01-birds/metrics.jsonl");
+}
+
+/// `training` is there once the first process trains.
+fn check_that_one_works(run: &Path, out: &Path, training: &str) {
+    let mut first = train(run, out).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !out.join(training).exists() {
         assert!(first.try_wait().unwrap().is_none(), "it has ended");
         sleep(Duration::from_millis(20));
     }
-    for mut second in [resume(&out), train(&run, &out)] {
+    for mut second in [resume(out), train(run, out)] {
         let output = second.output().unwrap();
         let message = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{message}");
         assert!(message.contains(&format!("in use by process {} since", first.id())), "{message}");
     }
-    assert!(out.join("metrics.jsonl").exists(), "nothing was removed");
+    assert!(out.join(training).exists(), "something was removed");
     first.kill().unwrap();
     first.wait().unwrap();
     // Whoever is gone holds nothing.
-    let mut third = resume(&out).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut third = resume(out).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     sleep(Duration::from_millis(300));
     assert!(third.try_wait().unwrap().is_none_or(|status| status.code() != Some(2)));
     third.kill().unwrap();

@@ -33,11 +33,11 @@ fn write_tasks(dir: &Path) {
     }
 }
 
-const BIRDS: &str = r#"{ name = "birds", form = "jsonl", train = "birds.train.jsonl" }"#;
+pub(crate) const BIRDS: &str = r#"{ name = "birds", form = "jsonl", train = "birds.train.jsonl" }"#;
 const COLOURS: &str = r#"{ name = "colours", form = "jsonl", train = "colours.train.jsonl", metric = "accuracy", choices = ["red", "green"] }"#;
 
 /// A run file of these tasks. `more` is what comes after.
-fn sequence_file(dir: &Path, tasks: &[&str], more: &str) -> PathBuf {
+pub(crate) fn sequence_file(dir: &Path, tasks: &[&str], more: &str) -> PathBuf {
     write_tasks(dir);
     let model = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
     let text = format!(

@@ -11,6 +11,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread::sleep;
@@ -61,6 +62,9 @@ fn main() -> Result<ExitCode> {
         .flat_map(|(promise, tests)| tests.into_iter().map(move |test| (promise.clone(), test)))
         .filter(|(_, test)| asked(test))
         .collect();
+    if tests.is_empty() {
+        return Err(format!("no promise has a test called {}", args.names.join(" or ")).into());
+    }
     let binary = binary()?;
     let mut table = String::from("| promise | test | in its long form | seconds | held |\n|---|---|---|--:|---|\n");
     let mut all_held = true;
@@ -112,13 +116,15 @@ fn run(binary: &Path, test: &str, most: Duration) -> Result<Outcome> {
         .env("CARGO", env!("CARGO"))
         .stdout(file.try_clone()?)
         .stderr(file)
+        .process_group(0)
         .spawn()?;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break Some(status);
         }
         if start.elapsed() > most {
-            child.kill()?;
+            // The programs that it has started too, which would slow the next test.
+            Command::new("kill").args(["-KILL", &format!("-{}", child.id())]).status()?;
             child.wait()?;
             break None;
         }

@@ -29,7 +29,7 @@ use crate::language::{self, SuiteResult};
 use crate::pipeline::{Base, IDS_FILE};
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
-use crate::run_dir::{self, RUN_FILE};
+use crate::run_dir::{self, Lock, RUN_FILE};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
 use crate::usage::Usage;
 use crate::{machine, plugins, retrieval, vectors};
@@ -37,12 +37,13 @@ use crate::{machine, plugins, retrieval, vectors};
 const UNTOUCHED: &str = "untouched.json";
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
-pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<()> {
+pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<Lock> {
     let (before, after) = ([IDS_FILE, UNTOUCHED, "plugins.json"], ["report.json", "report.html"]);
     let made = [&before[..], &["checkpoints", "model", "metrics.jsonl"], &after].concat();
-    run_dir::claim(dir, overwrite, &made)?;
+    let lock = run_dir::claim(dir, overwrite, &made)?;
     plugins::note(&run.hooks, dir)?;
-    run_dir::write_file(&dir.join(RUN_FILE), run.to_toml()?)
+    run_dir::write_file(&dir.join(RUN_FILE), run.to_toml()?)?;
+    Ok(lock)
 }
 
 /// The run of a run directory.
@@ -52,8 +53,7 @@ pub(crate) fn read(dir: &Path) -> Result<RunFile> {
 
 /// Trains and measures as `run`, whose paths are absolute, says; goes on from the last checkpoint where there is one. `None`
 /// when somebody stopped it, with the state saved.
-pub(crate) fn run(run: &RunFile, dir: &Path, quiet: bool) -> Result<Option<Report>> {
-    let _lock = run_dir::lock(dir)?;
+pub(crate) fn run(run: &RunFile, dir: &Path, _lock: Lock, quiet: bool) -> Result<Option<Report>> {
     let started = machine::now();
     machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
@@ -136,9 +136,7 @@ fn job(run: &RunFile, dir: &Path, base: &Base, quiet: bool) -> Result<Job> {
     let made = path.exists();
     let job = Job::new(run, base, made.then(|| path.clone()), quiet)?;
     if !made {
-        let partial = path.with_extension("partial");
-        job.ids.save(&partial)?;
-        fs::rename(&partial, &path).with_context(|| path.display().to_string())?;
+        run_dir::write_with(&path, |partial| Ok(job.ids.save(partial)?))?;
     }
     Ok(job)
 }
@@ -148,8 +146,7 @@ fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<
     let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
     let feed = Feed::new(job.loader(run)?);
     let fit = Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?;
-    let fit = fit.with_guard(run.train.guard())?.with_loss(run.train.loss()).with_seed(run.seed);
-    Ok(fit.with_estimate_examples(run.train.estimate_examples))
+    training::with(fit, &run.train, run.seed)
 }
 
 pub(crate) fn entry(hook: &HookEntry) -> Result<Entry> {
@@ -179,7 +176,7 @@ fn untouched(
 
 fn save_model(model: &LanguageModel, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
     let about = Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
-    run_dir::write_model(dir, |place| {
+    run_dir::write_dir(&dir.join("model"), |place| {
         model.save(place, Dtype::F32, &about)?;
         job.vocabulary.save(place)?;
         chat.save(place)?;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -41,21 +41,24 @@ pub(crate) fn lock(dir: &Path) -> Result<Lock> {
 
 /// Writes a file that is there whole or not at all, and on the disk when this returns.
 pub(crate) fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(content.as_ref())?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().with_context(|| path.display().to_string())
+    write_with(path, |partial| fs::write(partial, content).with_context(|| path.display().to_string()))
 }
 
-/// Makes a directory for a new run. One that has a run is an error, unless that may be replaced: then what it `made` is removed.
-pub(crate) fn claim(dir: &Path, overwrite: bool, made: &[&str]) -> Result<()> {
+/// As [`write_file`], for what writes its file itself.
+pub(crate) fn write_with(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = partial(path);
+    write(&partial)?;
+    let written = OpenOptions::new().append(true).open(&partial).and_then(|file| file.sync_all());
+    written.with_context(|| path.display().to_string())?;
+    rename(&partial, path)
+}
+
+/// Takes a directory for a new run, and makes it. One that has a run is an error, unless that may be replaced: then what it `made`
+/// is removed.
+pub(crate) fn claim(dir: &Path, overwrite: bool, made: &[&str]) -> Result<Lock> {
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let lock = lock(dir)?;
     if dir.join(RUN_FILE).exists() {
-        let _lock = lock(dir)?;
         if !overwrite {
             return Err(Usage::new(format!(
                 "{} has a run already: go on with `orbit resume`, or give --overwrite",
@@ -65,17 +68,37 @@ pub(crate) fn claim(dir: &Path, overwrite: bool, made: &[&str]) -> Result<()> {
         }
         made.iter().try_for_each(|name| remove(&dir.join(name)))?;
     }
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())
+    Ok(lock)
 }
 
-/// Writes the model beside its place and renames it, so that a directory called `model` is whole.
-pub(crate) fn write_model(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let (place, partial) = (dir.join("model"), dir.join("model.partial"));
-    remove(&place)?;
+/// Fills a directory beside its place and renames it, so that what is there is whole. It takes the place of one that was there.
+pub(crate) fn write_dir(place: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = partial(place);
     remove(&partial)?;
     fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     fill(&partial)?;
-    fs::rename(&partial, &place).with_context(|| place.display().to_string())
+    remove(place)?;
+    rename(&partial, place)
+}
+
+/// What a file or directory is called until it is whole.
+fn partial(path: &Path) -> PathBuf {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    partial.into()
+}
+
+/// Gives a file or directory its name, for good.
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    let synced = || {
+        fs::rename(from, to)?;
+        // Folders cannot be opened as files on every system.
+        match to.parent().filter(|parent| cfg!(unix) && !parent.as_os_str().is_empty()) {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    synced().with_context(|| to.display().to_string())
 }
 
 /// Removes a file or a directory that may be there.

@@ -21,7 +21,7 @@ use crate::job::{self, CUTOFF, User};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
-use crate::run_dir::{self, RUN_FILE};
+use crate::run_dir::{self, Lock, RUN_FILE};
 use crate::training::{self, Ending, Feed, Rhythm};
 use crate::{fine_tune, machine, retrieval};
 
@@ -36,15 +36,16 @@ pub(crate) fn read(dir: &Path) -> Result<SasRecFile> {
 }
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
-pub(crate) fn prepare(run: &SasRecFile, dir: &Path, overwrite: bool) -> Result<()> {
-    run_dir::claim(dir, overwrite, &["checkpoints", "model", "metrics.jsonl", "report.json", "report.html"])?;
-    run_dir::write_file(&dir.join(RUN_FILE), run.to_toml()?)
+pub(crate) fn prepare(run: &SasRecFile, dir: &Path, overwrite: bool) -> Result<Lock> {
+    let made = ["checkpoints", "model", "metrics.jsonl", "report.json", "report.html"];
+    let lock = run_dir::claim(dir, overwrite, &made)?;
+    run_dir::write_file(&dir.join(RUN_FILE), run.to_toml()?)?;
+    Ok(lock)
 }
 
 /// Trains and measures as `run`, whose paths are absolute, says; goes on from the last checkpoint where there is one. `None`
 /// when somebody stopped it, with the state saved.
-pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Report>> {
-    let _lock = run_dir::lock(dir)?;
+pub(crate) fn run(run: &SasRecFile, dir: &Path, _lock: Lock, quiet: bool) -> Result<Option<Report>> {
     let started = machine::now();
     machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
@@ -54,7 +55,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
         Loader::new(examples(&split, run.sasrec.max_history), run.train.batch, run.train.micro_batch(), run.seed)?;
     let model = SasRec::random(run.sasrec.clone(), corpus.items.len(), run.seed, &device.autodiff());
     let fit = Fit::new(model, Vec::new(), Feed::new(loader), run.train.optimizer(), run.train.schedule())?;
-    let mut fit = fit.with_guard(run.train.guard())?.with_loss(run.train.loss()).with_seed(run.seed);
+    let mut fit = training::with(fit, &run.train, run.seed)?;
     training::load_latest(&mut fit, dir)?;
     let origin = fit.origin_digest();
     training::listen_for_stop()?;
@@ -69,7 +70,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, quiet: bool) -> Result<Option<Re
     let peak_memory_bytes = machine::peak_memory_bytes();
     let model = fit.model();
     drop(fit);
-    run_dir::write_model(dir, |place| Ok(model.save(place, &run.sasrec)?))?;
+    run_dir::write_dir(&dir.join("model"), |place| Ok(model.save(place, &run.sasrec)?))?;
     let users = job::users(&split, run.evaluate.users, run.evaluate.on);
     let report = Report {
         format: Report::FORMAT,

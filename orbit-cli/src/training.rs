@@ -114,6 +114,8 @@ impl<M> Rhythm<'_, M> {
     }
 }
 
+const METRICS: &str = "metrics.jsonl";
+
 /// Steps that a loss is averaged over where one says too little.
 const RECENT: usize = 20;
 
@@ -130,7 +132,7 @@ pub(crate) enum Ending {
 }
 
 /// Steps until the run ends or somebody presses Ctrl-C, and writes a line of metrics a step. `again` is the command that
-/// goes on with the run, which a step that fails tells.
+/// goes on with the run, which an error tells.
 pub(crate) fn run<M: Model, B: Batches>(
     fit: &mut Fit<M, B>,
     total: u64,
@@ -139,9 +141,19 @@ pub(crate) fn run<M: Model, B: Batches>(
     rhythm: &Rhythm<'_, M>,
     progress: &mut Progress,
 ) -> Result<Ending> {
+    steps(fit, total, dir, rhythm, progress).with_context(|| what_is_left(dir, again))
+}
+
+fn steps<M: Model, B: Batches>(
+    fit: &mut Fit<M, B>,
+    total: u64,
+    dir: &Path,
+    rhythm: &Rhythm<'_, M>,
+    progress: &mut Progress,
+) -> Result<Ending> {
     let mut metrics = open_metrics(dir, fit.steps())?;
     let mut recent = VecDeque::new();
-    while let Some(mut step) = fit.step().with_context(|| what_is_left(dir, again))? {
+    while let Some(mut step) = fit.step()? {
         let at = step.step;
         if let Some(spike) = &step.spike {
             tracing::warn!(
@@ -172,14 +184,13 @@ pub(crate) fn run<M: Model, B: Batches>(
         progress.set(at, &[("loss", loss)]);
         let mut line = serde_json::to_vec(&Metrics { step, drift, watched, spikes: fit.spikes().0 })?;
         line.push(b'\n');
-        metrics.write_all(&line)?;
+        metrics.write_all(&line).with_context(|| format!("a line of {}", dir.join(METRICS).display()))?;
         let stopping = stop_asked();
         // The end is saved too: what follows, measuring, takes long.
         if stopping || due(rhythm.save_every) || at == total {
             metrics.sync_data()?;
-            let saved = save(fit, dir, rhythm).with_context(|| what_is_left(dir, again))?;
-            if stopping && !saved {
-                bail!("the run has stopped without its last steps: {}", what_is_left(dir, again));
+            if !save(fit, dir, rhythm)? && stopping {
+                bail!("its last steps are not saved");
             }
         }
         if stopping && at < total {
@@ -187,7 +198,15 @@ pub(crate) fn run<M: Model, B: Batches>(
         }
     }
     metrics.sync_data()?;
+    // Somebody may have stopped it between the last checkpoint and this.
+    prune(dir, rhythm)?;
     Ok(Ending::Finished)
+}
+
+/// A training with what a run file says of it beside optimizer and schedule.
+pub(crate) fn with<M: Model, B: Batches>(fit: Fit<M, B>, train: &Train, seed: u64) -> Result<Fit<M, B>> {
+    let fit = fit.with_guard(train.guard())?.with_loss(train.loss()).with_seed(seed);
+    Ok(fit.with_estimate_examples(train.estimate_examples))
 }
 
 /// Warns of hooks that did nothing in a whole run; `acted` has the steps of each hook, by stage.
@@ -229,17 +248,20 @@ fn save<M: Model, B: Batches>(fit: &Fit<M, B>, dir: &Path, rhythm: &Rhythm<'_, M
             saved => saved?,
         }
     }
+    prune(dir, rhythm)?;
+    Ok(true)
+}
+
+/// Removes the checkpoints that need not be kept.
+fn prune<M>(dir: &Path, rhythm: &Rhythm<'_, M>) -> Result<()> {
     let mut all = checkpoints(dir)?;
     let newest = all.split_off(all.len().saturating_sub(rhythm.keep.max(1)));
     if rhythm.keep_best && !all.is_empty() {
         let best = best(dir, all.iter().chain(&newest))?;
         all.retain(|checkpoint| Some(checkpoint) != best.as_ref());
     }
-    tracing::debug!(step = fit.steps(), removed = all.len(), "checkpoint");
-    for old in all {
-        fs::remove_dir_all(&old).context(old.display().to_string())?;
-    }
-    Ok(true)
+    tracing::debug!(removed = all.len(), "checkpoints");
+    all.iter().try_for_each(|old| fs::remove_dir_all(old).context(old.display().to_string()))
 }
 
 /// The checkpoint with the lowest mean loss over the last steps before it.
@@ -261,19 +283,27 @@ fn step_of(checkpoint: &Path) -> Option<u64> {
 
 /// The checkpoints of a run directory, oldest first.
 pub(crate) fn checkpoints(dir: &Path) -> Result<Vec<PathBuf>> {
-    let folder = dir.join("checkpoints");
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = fs::read_dir(&folder).context(folder.display().to_string())?;
-    let mut found: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let mut found = in_folder(dir)?;
     found.retain(|path| step_of(path).is_some());
     found.sort();
     Ok(found)
 }
 
-/// Takes up the newest checkpoint that is whole, if there is one. One that is damaged is named and put aside.
+/// All that is where checkpoints are.
+fn in_folder(dir: &Path) -> Result<Vec<PathBuf>> {
+    let folder = dir.join("checkpoints");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&folder).context(folder.display().to_string())?;
+    Ok(entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?)
+}
+
+/// Takes up the newest checkpoint that is whole, if there is one. One that is damaged is named and put aside. What was being written
+/// when a process ended is removed.
 pub(crate) fn load_latest<M: Model, B: Batches>(fit: &mut Fit<M, B>, dir: &Path) -> Result<()> {
+    let unfinished = |path: &PathBuf| path.extension().is_some_and(|end| end == "partial");
+    in_folder(dir)?.iter().filter(|path| unfinished(path)).try_for_each(|path| remove(path))?;
     latest(dir, |checkpoint| fit.load(checkpoint)).map(drop)
 }
 
@@ -288,15 +318,17 @@ fn roll_back<M: Model, B: Batches>(fit: &mut Fit<M, B>, dir: &Path) -> Result<()
     let from = fit.steps();
     if !latest(dir, |checkpoint| fit.roll_back(checkpoint))? {
         bail!(
-            "there is no checkpoint to go back to yet: set train.save_every lower, or train.guard.on_spike to \"skip\""
+            "there is no checkpoint to go back to yet: have one earlier with train.save_every, or set train.guard.on_spike to \"skip\""
         );
     }
     tracing::warn!("back from step {from} to {}, and on with the batches after it", fit.steps());
     Ok(())
 }
 
-/// Loads the newest checkpoint that is whole; false if there is none.
+/// Loads the newest checkpoint that is whole; false if there is none. Where all are damaged that is an error: to begin anew loses
+/// what may yet be saved.
 fn latest(dir: &Path, mut load: impl FnMut(&Path) -> orbit_core::Result<()>) -> Result<bool> {
+    let mut put_aside = 0;
     for checkpoint in checkpoints(dir)?.into_iter().rev() {
         match load(&checkpoint) {
             Err(damaged @ orbit_core::Error::Damaged { .. }) => {
@@ -304,16 +336,21 @@ fn latest(dir: &Path, mut load: impl FnMut(&Path) -> orbit_core::Result<()>) -> 
                 tracing::error!("{damaged}; it is put aside as {}", aside.display());
                 remove(&aside)?;
                 fs::rename(&checkpoint, &aside).with_context(|| checkpoint.display().to_string())?;
+                put_aside += 1;
             }
             loaded => return Ok(loaded.map(|()| true)?),
         }
+    }
+    if put_aside > 0 {
+        let dir = dir.display();
+        bail!("no checkpoint in {dir} is whole: {put_aside} are put aside, and the same command once more begins anew");
     }
     Ok(false)
 }
 
 /// Every line of `metrics.jsonl`.
 pub(crate) fn read_metrics(dir: &Path) -> Result<Vec<Metrics>> {
-    let path = dir.join("metrics.jsonl");
+    let path = dir.join(METRICS);
     let file = File::open(&path).context(path.display().to_string())?;
     let lines = BufReader::new(file).lines().enumerate();
     lines
@@ -323,7 +360,7 @@ pub(crate) fn read_metrics(dir: &Path) -> Result<Vec<Metrics>> {
 
 /// `metrics.jsonl`, to add to what the first `steps` steps wrote.
 fn open_metrics(dir: &Path, steps: u64) -> Result<File> {
-    let path = dir.join("metrics.jsonl");
+    let path = dir.join(METRICS);
     keep_lines(&path, steps)?;
     OpenOptions::new().create(true).append(true).open(&path).context(path.display().to_string())
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::{Error, Result};
+
 /// The operations of a save. Each can fail, and after any that does the checkpoint before is what it was.
 pub trait Disk {
     /// Makes a directory, and those above it.
@@ -48,6 +50,16 @@ impl Disk for System {
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         fs::remove_dir_all(path)
     }
+}
+
+/// Opens a file to read it, which must be one: a link may lead to a device, that has no end.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    let failed = |e| Error::io(path, e);
+    let file = File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("not a file, but a folder or a device")));
+    }
+    Ok(file)
 }
 
 impl DiskFile for File {

@@ -382,7 +382,8 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let (from, before) = (self.done, self.spikes());
         self.load(dir)?;
         self.guarded.spikes = before.0;
-        self.guarded.passed_over = before.1 + from - self.done;
+        // A checkpoint may say any step.
+        self.guarded.passed_over = before.1.saturating_add(from.saturating_sub(self.done));
         Ok(())
     }
 
@@ -550,11 +551,22 @@ impl<M: Model, B: Batches> Fit<M, B> {
             self.vectors.estimates = estimates;
             let finished = self.stack.finish(&mut self.vectors, &mut self.finish_log);
             self.vectors.estimates.clear();
+            let poisoned = self.poisoned();
             self.fill();
             finished?;
+            poisoned?;
             self.finished = true;
         }
         Ok(())
+    }
+
+    /// That what hooks have made of the weights at the end is finite: no step comes that would find out.
+    fn poisoned(&self) -> Result<()> {
+        if !self.stack.has(Phases::FINISH) {
+            return Ok(());
+        }
+        let weights = self.vectors.trained.params.iter().zip(&self.vectors.weights);
+        weights.into_iter().try_for_each(|(param, entries)| self.check_finite(&param.name, &read(entries.clone())))
     }
 
     /// What hooks ask to have estimated at the end of a stage, from its first examples.

@@ -37,7 +37,7 @@ pub(crate) struct Placed {
     /// On how many steps it changed something; the end of the run counts as one.
     pub(crate) acted: u64,
     /// The last step that is counted in `acted`.
-    counted: u64,
+    pub(crate) counted: u64,
 }
 
 /// A number that a hook reported, under `hook.key`.

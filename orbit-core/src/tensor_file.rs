@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use safetensors::tensor::{Dtype, Metadata};
 
 use crate::arithmetic::like;
-use crate::{Error, Result};
+use crate::{Error, Result, disk};
 
 /// Bytes that say how long the header is.
 const LENGTH: u64 = 8;
@@ -28,13 +28,13 @@ pub(crate) struct TensorFile {
 impl TensorFile {
     /// Reads the header.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let mut file = disk::open(path)?;
         let bytes = file.metadata().map_err(|e| Error::io(path, e))?.len();
         let mut read = |buffer: &mut [u8]| file.read_exact(buffer).map_err(|e| Error::io(path, e));
         let mut length = [0; LENGTH as usize];
         read(&mut length)?;
         let length = u64::from_le_bytes(length);
-        if length > bytes - LENGTH {
+        if length > bytes.saturating_sub(LENGTH) {
             return Err(Error::checkpoint(path, "is cut short, or is no safetensors file"));
         }
         let mut header = vec![0; length as usize];

@@ -38,8 +38,8 @@ pub(crate) fn run(args: &Quickstart, global: &Global) -> Result<()> {
     let mut reports = Vec::new();
     for run in [plain, orbit] {
         let dir = args.out.join(&run.name);
-        fine_tune::prepare(&run, &dir, again)?;
-        let Some(report) = fine_tune::run(&run, &dir, global.quiet)? else {
+        let lock = fine_tune::prepare(&run, &dir, again)?;
+        let Some(report) = fine_tune::run(&run, &dir, lock, global.quiet)? else {
             return print("stopped\n");
         };
         reports.push(report);

@@ -10,6 +10,7 @@ use crate::args::{Global, Reproduce};
 use crate::config::{Expected, ExpectedValue, Overrides, RunFile, SasRecFile};
 use crate::paths::{self, DataDir};
 use crate::report::{Report, Retrieval};
+use crate::run_dir::{self, RUN_FILE};
 use crate::usage::Usage;
 use crate::{fine_tune, sasrec};
 
@@ -50,10 +51,8 @@ pub(crate) fn run(args: &Reproduce, global: &Global) -> Result<()> {
 fn train(args: &Reproduce, data: &DataDir, overrides: Overrides, dir: &Path, quiet: bool) -> Result<Option<Report>> {
     let run = paths::resolve(RunFile::read(&args.recipe)?.apply(overrides)?, data)?;
     orbit_core::device(&run.device)?;
-    if !dir.join("run.toml").exists() {
-        fine_tune::prepare(&run, dir, false)?;
-    }
-    fine_tune::run(&run, dir, quiet)
+    let lock = if dir.join(RUN_FILE).exists() { run_dir::lock(dir)? } else { fine_tune::prepare(&run, dir, false)? };
+    fine_tune::run(&run, dir, lock, quiet)
 }
 
 fn train_sasrec(
@@ -65,10 +64,8 @@ fn train_sasrec(
 ) -> Result<Option<Report>> {
     let run = paths::resolve_sasrec(SasRecFile::read(&args.recipe)?.apply(overrides)?, data)?;
     orbit_core::device(&run.device)?;
-    if !dir.join("run.toml").exists() {
-        sasrec::prepare(&run, dir, false)?;
-    }
-    sasrec::run(&run, dir, quiet)
+    let lock = if dir.join(RUN_FILE).exists() { run_dir::lock(dir)? } else { sasrec::prepare(&run, dir, false)? };
+    sasrec::run(&run, dir, lock, quiet)
 }
 
 /// A table of what was expected and what came out, and how many measures are outside their tolerance.

@@ -9,6 +9,7 @@ use crate::commands::print;
 use crate::config::{RunFile, SasRecFile, SequenceFile};
 use crate::paths::{self, DataDir};
 use crate::report::{self, Report};
+use crate::run_dir::Lock;
 use crate::{fine_tune, memory, sasrec, sequence};
 
 pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
@@ -25,8 +26,8 @@ pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
     if !args.no_memory_check {
         memory::check_run(&run)?;
     }
-    fine_tune::prepare(&run, &args.out, args.overwrite)?;
-    show(fine_tune::run(&run, &args.out, global.quiet)?, &args.out)
+    let lock = fine_tune::prepare(&run, &args.out, args.overwrite)?;
+    show(fine_tune::run(&run, &args.out, lock, global.quiet)?, &args.out)
 }
 
 /// Shows what came of a run, or how to go on with it.
@@ -41,8 +42,8 @@ fn run_sasrec(args: &Train, global: &Global) -> Result<()> {
     let run = SasRecFile::read(&args.run)?.apply(args.overrides())?;
     let run = paths::resolve_sasrec(run, &DataDir::new(global.data.clone(), &args.run))?;
     orbit_core::device(&run.device)?;
-    sasrec::prepare(&run, &args.out, args.overwrite)?;
-    show(sasrec::run(&run, &args.out, global.quiet)?, &args.out)
+    let lock = sasrec::prepare(&run, &args.out, args.overwrite)?;
+    show(sasrec::run(&run, &args.out, lock, global.quiet)?, &args.out)
 }
 
 fn run_sequence(args: &Train, global: &Global) -> Result<()> {
@@ -52,13 +53,13 @@ fn run_sequence(args: &Train, global: &Global) -> Result<()> {
     if !args.no_memory_check {
         memory::check_sequence(&run)?;
     }
-    sequence::prepare(&run, &args.out, args.overwrite, args.extend)?;
-    show_sequence(&run, &args.out, global)
+    let lock = sequence::prepare(&run, &args.out, args.overwrite, args.extend)?;
+    show_sequence(&run, &args.out, lock, global)
 }
 
 /// Runs a sequence to its end and shows what came of it.
-pub(crate) fn show_sequence(run: &SequenceFile, dir: &Path, global: &Global) -> Result<()> {
-    match sequence::run(run, dir, global.quiet)? {
+pub(crate) fn show_sequence(run: &SequenceFile, dir: &Path, lock: Lock, global: &Global) -> Result<()> {
+    match sequence::run(run, dir, lock, global.quiet)? {
         Some(report) => print(&report.text()?),
         None => print(&format!("stopped; go on with `orbit resume {}`\n", dir.display())),
     }

@@ -208,6 +208,9 @@ impl Train {
             if guard.window < 2 {
                 return fault("train.guard.window", format!("must be at least 2, got {}", guard.window));
             }
+            if guard.on_spike == OnSpike::Rollback && self.save_every == 0 {
+                return fault("train.guard.on_spike", "goes back to checkpoints: set train.save_every above 0");
+            }
         }
         if !self.batch.is_multiple_of(self.micro_batch()) {
             let reason =

@@ -37,7 +37,7 @@ use crate::config::{Adapters, SequenceFile};
 use crate::language::{self, Suite};
 use crate::pipeline::Base;
 use crate::report::sequence::SequenceReport;
-use crate::run_dir::{self, RUN_FILE, remove};
+use crate::run_dir::{self, Lock, RUN_FILE, remove};
 use crate::usage::Usage;
 use crate::watch::Watch;
 use crate::{machine, plugins, training, vectors};
@@ -56,8 +56,10 @@ const COMPARED_AT_ONCE: usize = 4;
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced, or
 /// extended by tasks behind its own.
-pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: bool) -> Result<()> {
+pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: bool) -> Result<Lock> {
     let path = dir.join(RUN_FILE);
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let lock = run_dir::lock(dir)?;
     if path.exists() && extend {
         check_extension(&SequenceFile::read(&path)?, run)?;
     } else if path.exists() && !overwrite {
@@ -72,9 +74,9 @@ pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: b
             remove(&dir.join(name))?;
         }
     }
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     plugins::note(&run.hooks, dir)?;
-    run_dir::write_file(&path, run.to_toml()?)
+    run_dir::write_file(&path, run.to_toml()?)?;
+    Ok(lock)
 }
 
 /// Takes over what another run, of the same model, tasks and suites, has measured before training.
@@ -95,8 +97,7 @@ fn check_extension(old: &SequenceFile, new: &SequenceFile) -> Result<()> {
 
 /// Trains and measures as `run`, whose paths are absolute, says; goes on where it was stopped. `None` when somebody stopped it
 /// again.
-pub(crate) fn run(run: &SequenceFile, dir: &Path, quiet: bool) -> Result<Option<SequenceReport>> {
-    let _lock = run_dir::lock(dir)?;
+pub(crate) fn run(run: &SequenceFile, dir: &Path, _lock: Lock, quiet: bool) -> Result<Option<SequenceReport>> {
     let started = machine::now();
     let device = orbit_core::device(&run.device)?;
     // All that can be wrong with the data is found before anything is trained.
@@ -241,7 +242,7 @@ impl Measuring<'_> {
 fn save_model(ended: &Ended, base: &Base, vocabulary: &Vocabulary, origin: String, dir: &Path) -> Result<()> {
     let about =
         Extension { origin: Some(origin), base_vocabulary: base.model.base_vocabulary(), ..Extension::default() };
-    run_dir::write_model(dir, |place| {
+    run_dir::write_dir(&dir.join("model"), |place| {
         ended.merged()?.save(place, Dtype::F32, &about)?;
         vocabulary.save(place)?;
         Ok(base.chat.save(place)?)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use orbit_core::{Entry, Fit, Model, Schedule, Stage, StageOrigin, parameters};
 use orbit_data::Loader;
 use orbit_models::LanguageModel;
@@ -14,7 +14,7 @@ use super::{ENDS, folder, folder_name};
 use crate::config::{Adapters, Origin, SequenceFile};
 use crate::fine_tune;
 use crate::progress::Progress;
-use crate::run_dir::remove;
+use crate::run_dir::{remove, write_dir};
 use crate::training::{self, Ending, Feed, Look, Rhythm};
 use crate::watch::Watch;
 
@@ -170,8 +170,7 @@ impl<'a> Course<'a> {
         let hooks = self.run.hooks.iter().map(fine_tune::entry).collect::<Result<Vec<Entry>>>()?;
         let train = &self.run.train;
         let fit = Fit::new(model, hooks, feed, train.optimizer(), schedule)?;
-        let fit = fit.with_guard(train.guard())?.with_loss(train.loss()).with_seed(seed);
-        Ok(fit.with_estimate_examples(train.estimate_examples))
+        training::with(fit, train, seed)
     }
 
     /// The adapter that a stage begins with.
@@ -228,14 +227,9 @@ impl<'a> Course<'a> {
 
     fn save(&self, stage: usize, adapter: &Adapter, base: String) -> Result<()> {
         let place = adapter_folder(self.run, self.dir, stage);
-        let partial = place.with_extension("partial");
-        remove(&partial)?;
-        std::fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
         let origin = AdapterOrigin { base, task: Some(self.run.tasks[stage].name.clone()) };
         let path = self.run.model.path.to_string_lossy();
-        adapter.save(&partial, self.base.task_type(), &path, &origin)?;
-        remove(&place)?;
-        std::fs::rename(&partial, &place).with_context(|| place.display().to_string())
+        write_dir(&place, |partial| Ok(adapter.save(partial, self.base.task_type(), &path, &origin)?))
     }
 }
 

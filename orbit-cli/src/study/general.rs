@@ -13,6 +13,7 @@ use orbit_models::weights::Dtype;
 use crate::config::{General, Studied, StudyFile};
 use crate::pipeline::Base;
 use crate::progress::Progress;
+use crate::run_dir::write_dir;
 use crate::sequence::examples::learned;
 use crate::training::{self, Ending, Feed, Rhythm};
 
@@ -42,22 +43,22 @@ pub(crate) fn tune(
     let steps = general.steps.unwrap_or(run.train.steps);
     let schedule = run.train.schedule();
     let schedule = Schedule { total: steps, warmup: schedule.warmup.min(steps), ..schedule };
-    let mut fit = Fit::new(base.model, Vec::new(), Feed::new(loader), run.train.optimizer(), schedule)?;
+    let fit = Fit::new(base.model, Vec::new(), Feed::new(loader), run.train.optimizer(), schedule)?;
+    let mut fit = training::with(fit, &run.train, seed)?;
     training::load_latest(&mut fit, dir)?;
     training::listen_for_stop()?;
-    let rhythm = Rhythm { save_every: run.train.save_every, keep: run.train.keep, ..Rhythm::default() };
+    let rhythm = Rhythm::of(&run.train);
     let mut progress = Progress::new(&format!("{} general", model.name), fit.steps(), steps, quiet);
     let ending = training::run(&mut fit, steps, dir, "the same command", &rhythm, &mut progress)?;
     progress.finish();
     if ending == Ending::Stopped {
         return Ok(None);
     }
-    let partial = dir.join("model.partial");
-    fs::create_dir_all(&partial).with_context(|| partial.display().to_string())?;
     let about = Extension { origin: Some(fit.origin_digest()), ..Extension::default() };
-    fit.model().save(&partial, Dtype::F32, &about)?;
-    vocabulary.save(&partial)?;
-    base.chat.save(&partial)?;
-    fs::rename(&partial, &place).with_context(|| place.display().to_string())?;
+    write_dir(&place, |partial| {
+        fit.model().save(partial, Dtype::F32, &about)?;
+        vocabulary.save(partial)?;
+        Ok(base.chat.save(partial)?)
+    })?;
     Ok(Some(place))
 }

@@ -22,7 +22,7 @@ use crate::config::{Method, SequenceFile, StudyFile};
 use crate::report::sequence::SequenceReport;
 use crate::report::study::{Origin, StudyReport, Subject};
 use crate::usage::Usage;
-use crate::{machine, sequence};
+use crate::{machine, run_dir, sequence};
 
 const STUDY_FILE: &str = "study.toml";
 
@@ -102,13 +102,16 @@ fn runs_of(
             continue;
         }
         let run = run(seed);
-        if !sequence::is_one(&folder) {
-            sequence::prepare(&run, &folder, false, false)?;
+        let lock = if sequence::is_one(&folder) {
+            run_dir::lock(&folder)?
+        } else {
+            let lock = sequence::prepare(&run, &folder, false, false)?;
             if let Some(other) = measured {
                 sequence::begin_like(other, &folder)?;
             }
-        }
-        match sequence::run(&run, &folder, quiet)? {
+            lock
+        };
+        match sequence::run(&run, &folder, lock, quiet)? {
             Some(report) => reports.push(report),
             None => return Ok(None),
         }

@@ -1,8 +1,7 @@
 //! What a checkpoint says of itself, and whether it is true.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
@@ -13,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::FILES;
 use crate::guard::GuardState;
-use crate::{Error, Result};
+use crate::{Error, Result, disk};
 
 /// The layout of the directory. Raised when it changes; 2 added the guard.
 pub(super) const FORMAT: u32 = 2;
@@ -70,7 +69,11 @@ impl Manifest {
     /// The manifest of a checkpoint, every file of which is what it says.
     pub(super) fn verified(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST);
-        let unread = |error: Error| Error::damaged(dir, error.to_string());
+        // A file that is not there or says nothing sensible is damage; a disk that does not answer is none.
+        let unread = |error: Error| match error {
+            Error::Io { ref source, .. } if source.kind() != ErrorKind::NotFound => error,
+            error => Error::damaged(dir, error.to_string()),
+        };
         let Header { format } = read_json(&path).map_err(unread)?;
         if format > FORMAT {
             return Err(Error::checkpoint(path, format!("has format {format}, this build reads up to {FORMAT}")));
@@ -103,7 +106,7 @@ impl Manifest {
 
 impl FileRecord {
     fn of(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let mut file = disk::open(path)?;
         let (mut hasher, mut buffer, mut total) = (Sha256::new(), vec![0; 1 << 20], 0);
         loop {
             let read = file.read(&mut buffer).map_err(|e| Error::io(path, e))?;
@@ -121,13 +124,16 @@ pub(super) fn hex(digest: &[u8]) -> String {
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read(path).map_err(|e| Error::io(path, e))?;
+    let mut text = Vec::new();
+    disk::open(path)?.read_to_end(&mut text).map_err(|e| Error::io(path, e))?;
     serde_json::from_slice(&text).map_err(|e| Error::checkpoint(path, e.to_string()))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A checkpoint in `dir` whose manifest names these files, each of which is there and has the digest it gives.

@@ -95,8 +95,13 @@ impl<M: Model, B: Batches> Fit<M, B> {
             let _ = disk.remove_dir(&partial);
         }
         saved?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        disk.sync_dir(parent).map_err(|e| Error::io(parent, e))
+        let above = |path: &Path| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        // The folder of checkpoints may be new itself.
+        let parent = above(dir);
+        [above(&parent), parent].iter().try_for_each(|folder| disk.sync_dir(folder).map_err(|e| Error::io(folder, e)))
     }
 
     /// Goes on from a checkpoint that this run, with the same model, hooks and optimizer, has saved. An error leaves the run as
@@ -125,7 +130,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         for (placed, saved) in self.stack.0.iter_mut().zip(hooks) {
             let state = state(saved.state);
             placed.hook.load(&state).map_err(|source| placed.failed_in("load", source))?;
-            placed.acted = saved.acted;
+            (placed.acted, placed.counted) = (saved.acted, 0);
         }
         self.torn = true;
         self.hollow();
@@ -191,10 +196,7 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let mut moments = named(FIRST, &self.moments.first);
         moments.extend(named(SECOND, &self.moments.second));
         let weights = named("", &self.vectors.trained.weights(&self.model));
-        let finite = |name: &str, entries: &[f32]| match entries.iter().find(|entry| !entry.is_finite()) {
-            Some(&value) => Err(Error::Poisoned { step: self.done, name: name.into(), value }),
-            None => Ok(()),
-        };
+        let finite = |name: &str, entries: &[f32]| self.check_finite(name, entries);
         // What a hook keeps is its own affair.
         let any = |_: &str, _: &[f32]| Ok(());
         let path = |file: &str| dir.join(file);
@@ -209,6 +211,14 @@ impl<M: Model, B: Batches> Fit<M, B> {
         let manifest = Manifest::new((self.done, self.finished), self.origin_digest(), files, self.guarded.clone())?;
         write::json(disk, &path(MANIFEST), &manifest)?;
         disk.sync_dir(dir).map_err(|e| Error::io(dir, e))
+    }
+
+    /// That weights, or moments, are finite.
+    pub(crate) fn check_finite(&self, name: &str, entries: &[f32]) -> Result<()> {
+        match entries.iter().find(|entry| !entry.is_finite()) {
+            Some(&value) => Err(Error::Poisoned { step: self.done, name: name.into(), value }),
+            None => Ok(()),
+        }
     }
 
     fn slots(&self) -> Vec<(String, Tensor<1>)> {
