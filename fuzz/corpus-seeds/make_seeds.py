@@ -223,6 +223,12 @@ put(
     "{}",
     "{% macro f(x) %}{{ x }}{% endmacro %}{% set ns = namespace(n=0) %}{% for m in messages[1:] if m.role == 'user' %}{% set ns.n = ns.n + 1 %}{{ loop.index0 }}{% endfor %}{{ f(ns.n) }}{{ raise_exception('no') }}",
 )
+put(
+    "chat",
+    "doubling",
+    0,
+    '{"chat_template": "{% set ns = namespace(x=1) %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"}',
+)
 put("chat", "plain", 0, '{"eos_token": "</s>"}')
 put(
     "chat",

@@ -40,6 +40,7 @@ struct Made {
     run: Run,
     whole: BTreeMap<&'static str, Vec<u8>>,
     origin: String,
+    guard: serde_json::Value,
 }
 
 thread_local! {
@@ -50,7 +51,9 @@ thread_local! {
         let read = |name| (name, std::fs::read(saved.join(name)).expect("a file of a checkpoint"));
         let whole = FILES.into_iter().map(read).collect();
         let origin = run.origin_digest();
-        RefCell::new(Made { run, whole, origin })
+        let manifest = std::fs::read(saved.join("manifest.json")).expect("a manifest");
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+        RefCell::new(Made { run, whole, origin, guard: manifest["guard"].clone() })
     };
 }
 
@@ -58,8 +61,8 @@ fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes the manifest that `orbit-core` would have written for these files.
-fn vouch(dir: &Path, step: u64, origin: &str, names: &[String]) {
+/// Writes the manifest that `orbit-core` would have written for these files: of format 2 with what the guard has seen, or of format 1.
+fn vouch(dir: &Path, step: u64, origin: &str, names: &[String], guard: Option<serde_json::Value>) {
     #[derive(serde::Serialize)]
     struct Record {
         bytes: u64,
@@ -71,10 +74,16 @@ fn vouch(dir: &Path, step: u64, origin: &str, names: &[String]) {
         (name.clone(), Record { bytes: bytes.len() as u64, sha256: hex(&bytes) })
     };
     let files: BTreeMap<String, Record> = names.iter().map(record).collect();
-    let digest = hex(&serde_json::to_vec(&(1, step, false, origin, &files)).expect("JSON"));
-    let manifest = serde_json::json!({
-        "format": 1, "step": step, "finished": false, "origin": origin, "files": files, "sha256": digest,
+    let format = if guard.is_some() { 2 } else { 1 };
+    let old = (format, step, false, origin, &files);
+    let digested = guard.as_ref().map_or_else(|| serde_json::to_vec(&old), |guard| serde_json::to_vec(&(&old, guard)));
+    let mut manifest = serde_json::json!({
+        "format": format, "step": step, "finished": false, "origin": origin, "files": files,
+        "sha256": hex(&digested.expect("JSON")),
     });
+    if let Some(guard) = guard {
+        manifest["guard"] = guard;
+    }
     std::fs::write(dir.join("manifest.json"), manifest.to_string()).expect("a file in a folder for temporary files");
 }
 
@@ -84,6 +93,7 @@ fuzz_target!(|bytes: &[u8]| {
     MADE.with_borrow_mut(|made| {
         made.whole.iter().for_each(|(name, bytes)| drop(folder.file(name, bytes)));
         let step = if choice & 64 == 0 { 3 } else { u64::MAX };
+        let guard = (choice & 32 != 0).then(|| serde_json::from_slice(name).unwrap_or_else(|_| made.guard.clone()));
         match choice & 7 {
             // A manifest of any kind.
             7 => drop(folder.file("manifest.json", &bytes[1..])),
@@ -91,12 +101,13 @@ fuzz_target!(|bytes: &[u8]| {
             6 => {
                 let other = String::from_utf8_lossy(name).into_owned();
                 let names: Vec<String> = FILES[..3].iter().map(|name| (*name).to_owned()).chain([other]).collect();
-                vouch(folder.path(), step, &made.origin, &names);
+                vouch(folder.path(), step, &made.origin, &names, guard);
             }
-            // A file of any contents.
+            // A guard that has seen anything; then a file of any contents.
+            5 => vouch(folder.path(), step, &made.origin, &FILES.map(str::to_owned), guard),
             at => {
                 folder.file(FILES[usize::from(at & 3)], &bytes[1..]);
-                vouch(folder.path(), step, &made.origin, &FILES.map(str::to_owned));
+                vouch(folder.path(), step, &made.origin, &FILES.map(str::to_owned), guard);
             }
         }
         if made.run.load(folder.path()).is_ok() {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use orbit_data::read_file;
 use serde::{Deserialize, Serialize};
 
 use crate::usage::Usage;
@@ -66,7 +67,7 @@ impl Catalogue {
             ))
             .into());
         }
-        let text = fs::read(&path).with_context(|| path.display().to_string())?;
+        let text = read_file(&path).with_context(|| path.display().to_string())?;
         serde_json::from_slice(&text).with_context(|| path.display().to_string())
     }
 

@@ -26,7 +26,7 @@ impl Choices {
 }
 
 /// Rows of logits computed at a time: enough to keep the cores busy, few enough to stay small beside the weights.
-const LOGIT_ROWS: usize = 512;
+pub const LOGIT_ROWS: usize = 512;
 
 /// log P(continuation | context) for every continuation of every item, in nats: the sum over the continuation's tokens.
 ///

@@ -9,7 +9,7 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Result};
+use crate::{Error, Result, read_file};
 
 /// What a model without a template reads and writes.
 const PLAIN: &str = "{% for message in messages %}{{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}";
@@ -18,8 +18,9 @@ const CHATML: &str = "\
 {%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}\
 {%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}";
 
-/// Instructions of a template, at most. Real ones take some hundreds a message; one that would go on for ever takes a second.
-pub(crate) const FUEL: u64 = 1 << 22;
+/// What a template may use: an instruction takes one, and so do 64 bytes of text that it makes. Real ones take some hundreds a
+/// message; one that would go on for ever is stopped within a second, and one that doubles a text before it has 64 MiB.
+pub(crate) const FUEL: u64 = 1 << 20;
 
 const CONFIG: &str = "tokenizer_config.json";
 const TEMPLATE: &str = "chat_template.jinja";
@@ -241,8 +242,8 @@ fn plain(config: &Map<String, Value>) -> Option<String> {
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match read_file(path) {
+        Ok(text) => String::from_utf8(text).map(Some).map_err(|error| Error::file(path, error.to_string())),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::io(path, source)),
     }
@@ -338,6 +339,14 @@ mod tests {
             "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}",
             "{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}",
             "{% include 'chat' %}",
+        ] {
+            let error = template(source).render(&user("a"), false).unwrap_err();
+            assert!(error.to_string().contains("rendering the chat template"), "{source}: {error}");
+        }
+        // Few instructions may make a text of any size.
+        for source in [
+            "{{ 'a' * 100000000 }}",
+            "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
         ] {
             let error = template(source).render(&user("a"), false).unwrap_err();
             assert!(error.to_string().contains("rendering the chat template"), "{source}: {error}");

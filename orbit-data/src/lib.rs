@@ -37,6 +37,7 @@ pub use document::DocumentCorpus;
 pub use embedding::ItemEmbeddings;
 pub use error::{Error, Result};
 pub use example::Example;
+pub use input::read_file;
 pub use loader::{Batch, Loader};
 pub use semantic_id::SemanticIds;
 pub use split::Split;

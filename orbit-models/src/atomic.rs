@@ -103,13 +103,9 @@ fn sync_dir(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads the whole of `path`, which must be a file: a link may lead to a device, that has no end.
+/// Reads the whole of `path`, which must be a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |e| Error::io(path, e);
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("not a file, but a folder or a device")));
-    }
-    fs::read(path).map_err(failed)
+    orbit_data::read_file(path).map_err(|e| Error::io(path, e))
 }
 
 /// Reads `path` as JSON.

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use orbit_core::{Error, Input, Model, Result, check_tokens};
 
 pub use answer::{Answering, answers};
-pub use beam::{Ranked, beam_search};
+pub use beam::{CPU_PROMPTS, Ranked, beam_search};
 
 /// A model that can go on from tokens it has seen.
 pub trait Incremental: Model {

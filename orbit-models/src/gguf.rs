@@ -54,6 +54,17 @@ pub fn read(path: impl AsRef<Path>) -> Result<GgufModel> {
     from_bytes(&atomic::read(path.as_ref())?, path)
 }
 
+/// The shape of the model in the GGUF file `path`, whose weights are left as they are.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_config(path: impl AsRef<Path>) -> Result<DecoderConfig> {
+    let file = atomic::read(path.as_ref())?;
+    let described = Container::parse(&file).and_then(|container| described(&container));
+    described.map(|(config, _)| config).map_err(|reason| Error::gguf(path, reason))
+}
+
 /// As [`read`], from a file in memory. `path` is what its errors name.
 ///
 /// # Errors
@@ -100,17 +111,23 @@ impl GgufModel {
 
 fn model(file: &[u8]) -> Result<GgufModel, String> {
     let container = Container::parse(file)?;
-    let metadata = Metadata(&container.metadata);
-    let tokenizer = tokenizer::read(&metadata)?;
-    let tied = !container.tensors.iter().any(|tensor| tensor.name == "output.weight");
-    let config = llama::config(&metadata, tokenizer.len, tied)?;
-    config.check().map_err(|(key, reason)| format!("{key}: {reason}"))?;
+    let (config, tokenizer) = described(&container)?;
     let mut weights = Weights::default();
     for tensor in &container.tensors {
         let name = llama::name(&tensor.name)?;
         weights.tensors.insert(name, array(file, tensor, config.head_dim)?);
     }
     Ok(GgufModel { config, weights, tokenizer: tokenizer.definition, tokenizer_config: tokenizer.config })
+}
+
+/// What the metadata say.
+fn described(container: &Container) -> Result<(DecoderConfig, tokenizer::Tokenizer), String> {
+    let metadata = Metadata(&container.metadata);
+    let tokenizer = tokenizer::read(&metadata)?;
+    let tied = !container.tensors.iter().any(|tensor| tensor.name == "output.weight");
+    let config = llama::config(&metadata, tokenizer.len, tied)?;
+    config.check().map_err(|(key, reason)| format!("{key}: {reason}"))?;
+    Ok((config, tokenizer))
 }
 
 fn array(file: &[u8], tensor: &TensorInfo, head_dim: usize) -> Result<Array, String> {

@@ -26,7 +26,7 @@ const POSITIONS: &str = "position_ids";
 /// What PyTorch saves weights as: a pickle, which when it is opened runs whatever its writer put into it. None is opened.
 const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
-/// How many parameters a model may have beyond its weights and still be built, with zeros in their place, so that one error
+/// How many parameters a model may have beyond twice its weights and still be built, with zeros in their place, so that one error
 /// can name all that is missing: 64 MiB of them.
 const MISSING: usize = 1 << 24;
 
@@ -166,7 +166,7 @@ impl Weights {
     /// [`Error::TooFew`], in the name of `path`.
     pub(crate) fn check_size(&self, path: &Path, parameters: usize) -> Result<()> {
         let entries: usize = self.tensors.values().map(|array| array.data.len()).sum();
-        if parameters <= entries.saturating_add(MISSING) {
+        if parameters <= entries.saturating_mul(2).saturating_add(MISSING) {
             return Ok(());
         }
         Err(Error::TooFew { path: path.to_owned(), entries, parameters })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use burn::tensor::Device;
 use orbit_core::{Input, Model};
-use orbit_data::vocabulary::read_tokenizer;
+use orbit_data::vocabulary::{guarded, read_tokenizer};
 use orbit_data::{Corpus, Item, ItemEmbeddings};
 use orbit_models::LanguageModel;
 use orbit_models::bert::{Bert, means};
@@ -165,8 +165,8 @@ impl Encoder {
 
     /// A row a text. Texts of like length go together.
     fn rows(&self, texts: &[String], batch: usize, quiet: bool) -> Result<Vec<Vec<f32>>> {
-        let encoded = self.tokenizer.encode_batch(texts.iter().map(String::as_str).collect(), true);
-        let encoded = encoded.map_err(|e| anyhow!("{e}"))?;
+        let all = texts.iter().map(String::as_str).collect();
+        let encoded = guarded("tokenizing", || self.tokenizer.encode_batch(all, true))?;
         let tokens: Vec<&[u32]> = encoded.iter().map(|encoding| encoding.get_ids()).collect();
         tracing::debug!(texts = texts.len(), longest = self.longest, "tokenized");
         let mut order: Vec<usize> = (0..texts.len()).collect();

@@ -10,7 +10,7 @@ use orbit_regularizers::{HookEntry, Use};
 
 use super::print;
 use crate::args::{Explain, Global};
-use crate::config::{Evaluate, EvaluateTasks, RunFile, Schedule, SequenceFile, Source, Text, Train};
+use crate::config::{Evaluate, EvaluateTasks, IdMethod, RunFile, Schedule, SequenceFile, Source, Text, Train};
 use crate::memory::{self, Data, Needs};
 use crate::paths::{self, DataDir};
 
@@ -92,11 +92,15 @@ fn settings(run: &RunFile, codes: &[usize]) -> Result<String> {
         Source::Documents(_) => "documents and queries".to_owned(),
     };
     let levels: Vec<String> = codes.iter().map(usize::to_string).collect();
+    let ids = match run.semantic_ids.method {
+        IdMethod::Atomic if run.semantic_ids.file.is_none() => "one code an item".to_owned(),
+        _ => format!("{} codes, and a level more if items collide", levels.join(" x ")),
+    };
     let lines = [
         ("run", format!("{}, seed {}, on {}", run.name, run.seed, run.device)),
         ("model", run.model.label()),
         ("corpus", corpus),
-        ("semantic IDs", format!("{} codes, and a level more if items collide", levels.join(" x "))),
+        ("semantic IDs", ids),
         ("examples", format!("the last {} items, then the next", run.examples.max_history)),
         ("training", training(&run.train)),
         ("learning rate", learning_rate(&run.train)),

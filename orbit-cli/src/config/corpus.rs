@@ -265,6 +265,9 @@ impl SemanticIds {
 
     pub(super) fn check(&self) -> Result<(), Fault> {
         range::at_least_one("semantic_ids.levels", self.levels)?;
+        if self.levels > 64 {
+            return fault("semantic_ids.levels", format!("must be at most 64, got {}", self.levels));
+        }
         range::at_least_one("semantic_ids.codes", self.codes)?;
         range::at_least_one("semantic_ids.iterations", self.iterations)?;
         if self.field.is_some() && self.file.is_none() {

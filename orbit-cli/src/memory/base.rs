@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use orbit_data::Vocabulary;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::Turns;
-use orbit_data::vocabulary::item_tokenizer;
+use orbit_data::vocabulary::{item_tokenizer, read_tokenizer};
 use orbit_models::{DecoderConfig, T5Config, gguf};
 use tokenizers::Tokenizer;
 
@@ -44,7 +44,7 @@ impl Base {
             true => T5Config::read(path)
                 .map(|config| Shape::from(&config))
                 .or_else(|_| DecoderConfig::read(path).map(|config| Shape::from(&config)))?,
-            false => Shape::from(&gguf::read(path)?.config),
+            false => Shape::from(&gguf::read_config(path)?),
         };
         let files: Vec<PathBuf> = match path.is_dir() {
             true => fs::read_dir(path)?.filter_map(|entry| Some(entry.ok()?.path())).collect(),
@@ -64,7 +64,7 @@ impl Base {
     pub(super) fn speech(&self) -> Option<(Tokenizer, ChatTemplate)> {
         match &self.from {
             From::Path(path) => {
-                Some((Tokenizer::from_file(path.join("tokenizer.json")).ok()?, ChatTemplate::read(path).ok()?))
+                Some((read_tokenizer(&path.join("tokenizer.json")).ok()?, ChatTemplate::read(path).ok()?))
             }
             From::Scratch(users) => Some((item_tokenizer(*users).ok()?, ChatTemplate::plain("</s>").ok()?)),
         }

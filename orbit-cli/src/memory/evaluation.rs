@@ -1,5 +1,8 @@
 //! What measuring a model takes beside the model.
 
+use orbit_core::score::LOGIT_ROWS;
+use orbit_models::generate::CPU_PROMPTS;
+
 use super::F32;
 use super::pass::passing;
 use super::shape::Shape;
@@ -7,17 +10,13 @@ use super::texts::Texts;
 use crate::config::{Evaluate, EvaluateTasks, Retrieval, Text};
 use crate::language::WINDOW;
 
-/// Rows of logits that are computed at a time.
-const LOGIT_ROWS: usize = 512;
 /// Tokens of a question with its choices, roughly.
 const QUESTION: usize = 128;
-/// Prompts that a core searches at once.
-const PROMPTS_A_CORE: usize = 8;
 
-/// Of a run whose semantic IDs have this many levels.
-pub(super) fn of_run(evaluate: &Evaluate, shape: &Shape, texts: Texts, levels: usize) -> f64 {
+/// Of a run whose semantic IDs have this many levels, and whose longest history in training this many items.
+pub(super) fn of_run(evaluate: &Evaluate, shape: &Shape, texts: Texts, (levels, longest): (usize, usize)) -> f64 {
     let text = evaluate.text.as_ref().map_or(0.0, |text| language(text, shape));
-    let retrieval = evaluate.retrieval.as_ref().map_or(0.0, |how| search(how, shape, texts, levels));
+    let retrieval = evaluate.retrieval.as_ref().map_or(0.0, |how| search(how, shape, texts, (levels, longest)));
     text.max(retrieval)
 }
 
@@ -38,13 +37,16 @@ fn language(text: &Text, shape: &Shape) -> f64 {
 }
 
 /// A search with beams over valid IDs, on every core.
-fn search(how: &Retrieval, shape: &Shape, texts: Texts, levels: usize) -> f64 {
+fn search(how: &Retrieval, shape: &Shape, texts: Texts, (levels, longest): (usize, usize)) -> f64 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let rows = how.batch.min(cores.saturating_mul(PROMPTS_A_CORE));
-    let tokens = texts.width.saturating_add(how.beams.saturating_mul(levels));
+    let rows = how.batch.min(cores.saturating_mul(CPU_PROMPTS));
+    // It is wider by what a user has met: what was learned, the two that are held out before the test.
+    let met = if how.exclude_seen { longest.saturating_add(2) } else { 0 };
+    let beams = how.beams.saturating_add(met);
+    let tokens = texts.width.saturating_add(beams.saturating_mul(levels));
     kept_tokens(shape, rows, tokens)
         + passing(shape, rows, texts.width)
-        + 3.0 * logits(shape, rows as f64 * how.beams as f64)
+        + 3.0 * logits(shape, rows as f64 * beams as f64)
 }
 
 /// Keys and values.

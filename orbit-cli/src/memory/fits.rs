@@ -5,6 +5,9 @@ use crate::config::{RunFile, SequenceFile};
 use crate::machine;
 use crate::usage::Usage;
 
+/// The share of what is reckoned that a run takes for certain.
+const CERTAIN: f64 = 0.85;
+
 /// Refuses a run, whose paths are absolute, that cannot fit in this machine's memory.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ fn check(device: &str, needs: impl Fn(Data) -> Result<Needs>) -> Result<()> {
     if !orbit_core::is_cpu(&orbit_core::device(device)?) {
         return Ok(());
     }
-    let too_much = |data| needs(data).ok().filter(|needs| needs.peak() > available as f64);
+    let too_much = |data| needs(data).ok().filter(|needs| needs.peak() * CERTAIN > available as f64);
     match too_much(Data::Unread).and_then(|_| too_much(Data::Read)) {
         Some(needs) => Err(refusal(&needs, available).into()),
         None => Ok(()),

@@ -17,11 +17,12 @@ mod texts;
 use std::path::Path;
 
 use anyhow::Result;
-use orbit_data::SemanticIds as Ids;
 use orbit_data::semantic_id::Collisions;
+use orbit_data::{Corpus, SemanticIds as Ids, Split};
 use orbit_regularizers::HookEntry;
 
 use crate::config::{Adapters, IdMethod, RunFile, SequenceFile, Train};
+use crate::pipeline;
 use base::Base;
 pub(crate) use fits::{check_run, check_sequence};
 use pass::{Batch, Trained};
@@ -78,8 +79,10 @@ struct Training<'a> {
 /// When the model cannot be read.
 pub(crate) fn of_run(run: &RunFile, data: Data) -> Result<Needs> {
     let base = Base::of(run)?;
-    let codes = codes_per_level(run);
-    let texts = Texts::of_run(run, &base, &codes, data);
+    let corpus = (data == Data::Read).then(|| pipeline::read(&run.corpus).ok()).flatten().map(|data| data.corpus);
+    let codes = codes_per_level(run, corpus.as_ref());
+    let longest = corpus.as_ref().and_then(longest_history).unwrap_or(run.examples.max_history);
+    let texts = Texts::of_run(run, &base, &codes, longest);
     let training = Training {
         base: &base,
         train: &run.train,
@@ -91,7 +94,7 @@ pub(crate) fn of_run(run: &RunFile, data: Data) -> Result<Needs> {
         base_stays: false,
         data: run.corpus.clone().data_paths().map(|path| in_memory(path)).sum(),
     };
-    let evaluation = evaluation::of_run(&run.evaluate, &base.shape, texts, codes.len());
+    let evaluation = evaluation::of_run(&run.evaluate, &base.shape, texts, (codes.len(), longest));
     // When the model is measured only the model is left, and the data.
     let model: f64 = training.standing().iter().take(3).map(|(_, bytes)| bytes).sum();
     Ok(training.needs(vec![("evaluation".into(), model + evaluation)]))
@@ -140,18 +143,27 @@ fn in_memory(path: &Path) -> f64 {
 }
 
 /// Codes of each level, as far as they are known before the IDs are made: items that share their codes get a level more.
-fn codes_per_level(run: &RunFile) -> Vec<usize> {
+fn codes_per_level(run: &RunFile, corpus: Option<&Corpus>) -> Vec<usize> {
     let ids = &run.semantic_ids;
     if let Some(ids) = ids.file.as_ref().and_then(|file| Ids::load(file).ok()) {
         return ids.codes_per_level().to_vec();
     }
     let mut codes = vec![ids.codes; ids.levels];
     match ids.method {
-        IdMethod::Atomic => codes.truncate(1),
+        // A code an item, as far as they are known.
+        IdMethod::Atomic => {
+            let made = run.corpus.generated.as_ref().map(|catalogue| catalogue.items);
+            return vec![corpus.map(|corpus| corpus.items.len()).or(made).unwrap_or(ids.codes)];
+        }
         _ if ids.collisions == Collisions::ExtraLevel => codes.push(CODES_APART),
         _ => {}
     }
     codes
+}
+
+/// The items of the longest history that has a next item to learn.
+fn longest_history(corpus: &Corpus) -> Option<usize> {
+    Split::leave_one_out(corpus).users().iter().map(|user| user.train().len().saturating_sub(1)).max()
 }
 
 impl Training<'_> {

@@ -3,14 +3,12 @@
 
 use anyhow::Result;
 use orbit_core::hook::{Param, ParamKind};
+use orbit_core::kernel::QUERIES_A_BLOCK;
 use orbit_models::lora::{Adapter, LoraConfig};
 
 use super::F32;
 use super::shape::{Attention, PerToken, Product, Shape, Tokens};
 use super::texts::Texts;
-
-/// Queries whose scores are computed together, for the keys up to the last one's.
-const QUERIES_A_BLOCK: usize = 64;
 
 /// The shape of the largest forward pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,12 +91,13 @@ impl Trained {
             kind: ParamKind::Base,
         };
         let params: Vec<Param> = shape.products.iter().map(param).collect();
-        let adapter = Adapter::fresh(&params, lora, shape.query_and_value, 0)?;
+        let (_, layers) = Adapter::layers(&params, lora, shape.query_and_value)?;
         let (mut entries, mut kept, mut weights) = (0, PerToken::default(), 0);
         let mut held = Vec::new();
-        for product in shape.products.iter().filter(|product| adapter.factors.contains_key(&product.name)) {
+        let adapted = |product: &&Product| layers.iter().any(|(layer, _)| *layer == product.name);
+        for product in shape.products.iter().filter(adapted) {
             let input = product.input;
-            entries += lora.rank * (input + product.out);
+            entries = lora.rank.saturating_mul(input + product.out).saturating_add(entries);
             weights += input * product.out;
             kept.add(product.tokens, lora.rank);
             if lora.dropout > 0.0 {

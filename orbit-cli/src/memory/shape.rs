@@ -87,11 +87,12 @@ impl PerToken {
     }
 
     pub(super) fn add(&mut self, tokens: Tokens, numbers: usize) {
-        *match tokens {
+        let of = match tokens {
             Tokens::All => &mut self.all,
             Tokens::Prompt => &mut self.prompt,
             Tokens::Answer => &mut self.answer,
-        } += numbers;
+        };
+        *of = of.saturating_add(numbers);
     }
 
     pub(super) fn each(&self) -> [(Tokens, usize); 3] {

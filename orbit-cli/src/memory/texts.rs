@@ -1,12 +1,10 @@
 use std::path::Path;
 
-use orbit_data::Split;
 use orbit_data::instruct::{Limits, Prompts, TaskSequence};
 
 use super::Data;
 use super::base::Base;
 use crate::config::{ReplayFrom, RunFile, SequenceFile, Source};
-use crate::pipeline;
 
 /// Tokens that a chat template writes around a question and its answer, roughly.
 const AROUND: usize = 32;
@@ -21,15 +19,14 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Those of a run whose semantic IDs have these codes.
-    pub(super) fn of_run(run: &RunFile, base: &Base, codes: &[usize], data: Data) -> Self {
+    /// Those of a run whose semantic IDs have these codes, and whose longest history has so many items.
+    pub(super) fn of_run(run: &RunFile, base: &Base, codes: &[usize], longest: usize) -> Self {
         // An item is its codes between two special tokens.
         let item = codes.len() + 2;
         let text = run.examples.text_tokens;
         let (question, answer) = match run.corpus.source() {
             Ok(Source::Documents(_)) => (text, item),
             _ => {
-                let longest = (data == Data::Read).then(|| longest_history(run)).flatten().unwrap_or(usize::MAX);
                 let history = run.examples.max_history.min(longest).saturating_mul(item);
                 let title = if run.examples.title_to_id > 0.0 { text } else { 0 };
                 (history.max(title), item)
@@ -57,13 +54,6 @@ impl Texts {
         // All of an old text is learned.
         Self { width: new.width.max(old), answer: new.answer.max(old) }
     }
-}
-
-/// The items of the longest history that has a next item to learn.
-fn longest_history(run: &RunFile) -> Option<usize> {
-    let corpus = pipeline::read(&run.corpus).ok()?.corpus;
-    let split = Split::leave_one_out(&corpus);
-    split.users().iter().map(|user| user.train().len().saturating_sub(1)).max()
 }
 
 /// The longest example, and the longest answer, of all tasks.

@@ -1,11 +1,12 @@
 //! How well a model does the tasks.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use orbit_core::score::{Choices, choices};
 use orbit_data::Vocabulary;
 use orbit_data::instruct::{Prompts, Task};
 use orbit_data::metric::Score;
 use orbit_data::text::score_choices;
+use orbit_data::vocabulary::guarded;
 use orbit_models::LanguageModel;
 use orbit_models::generate::{Answering, answers};
 use serde::{Deserialize, Serialize};
@@ -75,7 +76,7 @@ impl Examiner<'_> {
         progress.finish();
         let tokenizer = self.vocabulary.tokenizer();
         let text =
-            |tokens: &Vec<u32>| Ok(tokenizer.decode(tokens, true).map_err(|e| anyhow!("{e}"))?.trim().to_owned());
+            |tokens: &Vec<u32>| Ok(guarded("reading an answer", || tokenizer.decode(tokens, true))?.trim().to_owned());
         written.iter().map(text).collect()
     }
 

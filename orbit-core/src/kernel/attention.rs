@@ -4,6 +4,10 @@ use burn::tensor::{Tensor, TensorData, activation};
 
 use super::Alibi;
 
+/// Queries of a head that the fused kernel works on at once: few, so that their scores stay in the cache, and a causal block
+/// computes little of what it cannot see.
+pub const QUERIES_A_BLOCK: usize = 64;
+
 /// Which keys a query may look at.
 #[derive(Clone, Debug)]
 pub enum Mask {
@@ -96,7 +100,7 @@ mod fused {
     use burn::backend::{Flex, ops::FloatTensorOps};
     use rayon::prelude::*;
 
-    use super::{Alibi, Mask};
+    use super::{Alibi, Mask, QUERIES_A_BLOCK};
     use crate::kernel::flex::{Flat, FlexOp, entries, extents, flat};
     use crate::kernel::lanes::{exponentiate, sum2, vectorised};
     use crate::kernel::product::zeros;
@@ -111,10 +115,6 @@ mod fused {
     /// The same with a learned bias, the fourth input.
     #[derive(Clone, Debug)]
     pub(super) struct Biased(pub(super) Attend);
-
-    /// Queries of a head that are worked on at once: few, so that their scores stay in the cache, and a causal block computes
-    /// little of what it cannot see.
-    const QUERIES_A_BLOCK: usize = 64;
 
     /// Extents of one call.
     #[derive(Clone, Copy, Debug)]

@@ -26,7 +26,7 @@ mod product;
 
 pub use activation::{geglu, gelu, relu, swiglu};
 pub use alibi::Alibi;
-pub use attention::{Bias, Mask, Scores, attend, attend_scored};
+pub use attention::{Bias, Mask, QUERIES_A_BLOCK, Scores, attend, attend_scored};
 pub use bias::add_bias;
 pub use cross_entropy::{cross_entropy, dynamic_cross_entropy, log_likelihood};
 pub use divergence::kl_divergence;

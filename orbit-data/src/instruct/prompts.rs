@@ -6,7 +6,7 @@ use tokenizers::Tokenizer;
 use super::{Instance, Task};
 use crate::chat::ChatTemplate;
 use crate::text::MultipleChoice;
-use crate::vocabulary::{encode, failed, is_special};
+use crate::vocabulary::{encode, guarded, is_special};
 use crate::{Error, Example, Result};
 
 /// Stands for the answer while the template is looked at: a character for private use, which no template writes.
@@ -173,7 +173,7 @@ impl<'a> Prompts<'a> {
 
     /// `input` without the last `tokens` of its tokens, at least one character shorter.
     fn shortened<'t>(&self, input: &'t str, tokens: usize) -> Result<&'t str> {
-        let encoding = self.tokenizer.encode(input, false).map_err(|source| failed("tokenizing", source))?;
+        let encoding = guarded("tokenizing", || self.tokenizer.encode(input, false))?;
         let kept = encoding.len().saturating_sub(tokens);
         let end = kept.checked_sub(1).and_then(|last| encoding.get_offsets().get(last)).map_or(0, |&(_, end)| end);
         let last = input.char_indices().next_back().map_or(0, |(at, _)| at);

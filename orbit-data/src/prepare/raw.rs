@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::corpus::{ReadReport, hex};
-use crate::input::LONGEST_LINE;
+use crate::input::read_line;
 use crate::text::csv;
 use crate::{Error, OnBadRow, Result, input};
 
@@ -189,15 +189,9 @@ impl Lines {
 
     /// The next line of the file, blank or not.
     fn read(&mut self) -> Result<Option<Line>> {
-        let mut bytes = Vec::new();
-        let read = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes);
-        if read.map_err(|source| self.cut_off(source))? == 0 {
-            return Ok(None);
-        }
+        let read = read_line(&mut self.reader, self.number + 1).map_err(|source| self.cut_off(source))?;
+        let Some(mut bytes) = read else { return Ok(None) };
         self.number += 1;
-        if bytes.len() as u64 == LONGEST_LINE {
-            return Err(Error::row(&self.path, self.number, "a line of 16 MiB or more; this is no file of rows"));
-        }
         while bytes.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
         if self.number == 1 && bytes.starts_with(b"\xEF\xBB\xBF") {
             bytes.drain(..3);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codebooks::Codebooks;
 use super::{Collisions, Health, SemanticIds};
-use crate::{Error, Result};
+use crate::{Error, Result, read_file};
 
 /// Format 1 had neither `collisions` nor `codebooks`, format 2 no encoder in them; both are still read.
 const FORMAT: u32 = 3;
@@ -56,7 +56,7 @@ impl SemanticIds {
     /// many, too few or impossible codes or another item's, when the codes do not have the digest beside them, and when
     /// codebooks do not fit the codes.
     pub fn load(path: &Path) -> Result<Self> {
-        let json = fs::read(path).map_err(|source| Error::io(path, source))?;
+        let json = read_file(path).map_err(|source| Error::io(path, source))?;
         let found = serde_json::from_slice::<serde_json::Value>(&json)
             .map_err(|error| Error::file(path, format!("not JSON: {error}")))?;
         match found.get("format").and_then(serde_json::Value::as_u64) {

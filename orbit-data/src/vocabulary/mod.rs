@@ -13,7 +13,7 @@ use tokenizers::{AddedToken, Tokenizer};
 pub use bpe::{SPECIAL_TOKENS, train_bpe};
 pub use items::{UserTokens, item_tokenizer};
 
-use crate::{Error, Result};
+use crate::{Error, Result, read_file};
 
 /// The most tokens that are added to a tokenizer, far beyond any semantic IDs.
 const MOST_NEW: usize = 1 << 20;
@@ -172,7 +172,7 @@ pub(crate) fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
 /// # Errors
 /// When the file is not there, or is not one.
 pub fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    let bytes = read_file(path).map_err(|source| Error::io(path, source))?;
     tokenizer_of(&bytes, path)
 }
 
@@ -186,7 +186,10 @@ pub fn tokenizer_of(bytes: &[u8], path: &Path) -> Result<Tokenizer> {
 
 /// What the tokenizers crate says. It panics on some files that are no tokenizer, and on some texts by one that is broken,
 /// where an error is due.
-fn guarded<T>(what: &str, run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+///
+/// # Errors
+/// Either, with `what` was done.
+pub fn guarded<T>(what: &str, run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
     // Nothing of what it was about is looked at again.
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(answer) => answer.map_err(|source| failed(what, source)),

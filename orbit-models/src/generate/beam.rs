@@ -55,7 +55,7 @@ pub fn beam_search<M: Incremental>(
 }
 
 /// Prompts searched at once on a CPU: with twenty beams their keys and values still fit a core's cache.
-const CPU_PROMPTS: usize = 8;
+pub const CPU_PROMPTS: usize = 8;
 
 /// The search over prompts that go through the model together.
 fn search(

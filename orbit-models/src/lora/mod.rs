@@ -85,19 +85,23 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// An adapter that does nothing yet, for a model with the given parameters. A is drawn as PEFT draws it, uniformly within
-    /// ±1/√in, and B is 0.
+    /// The layers that an adapter of a model with the given parameters adapts, each with its weight, and the options with their
+    /// targets spelt out.
     ///
     /// # Errors
     /// When the options are not right, or a target names no layer.
-    pub fn fresh(params: &[Param], config: &LoraConfig, default_targets: &[&str], seed: u64) -> Result<Self> {
+    pub fn layers<'p>(
+        params: &'p [Param],
+        config: &LoraConfig,
+        default_targets: &[&str],
+    ) -> Result<(LoraConfig, Vec<(&'p str, &'p Param)>)> {
         config.check().map_err(|(key, reason)| Error::adapter(format!("lora.{key} {reason}")))?;
         let mut config = config.clone();
         if config.targets.is_empty() {
             config.targets = default_targets.iter().map(|&target| target.to_owned()).collect();
         }
         let matchers = matchers(&config.targets).map_err(|reason| Error::adapter(format!("lora.targets {reason}")))?;
-        let layers: Vec<(&str, &Param)> = params.iter().filter_map(|param| Some((layer(param)?, param))).collect();
+        let mut layers: Vec<(&str, &Param)> = params.iter().filter_map(|param| Some((layer(param)?, param))).collect();
         for (target, matcher) in config.targets.iter().zip(&matchers) {
             if !layers.iter().any(|(layer, _)| selects(matcher, layer)) {
                 let example =
@@ -107,9 +111,19 @@ impl Adapter {
                 return Err(Error::adapter(reason));
             }
         }
+        layers.retain(|(layer, _)| matchers.iter().any(|matcher| selects(matcher, layer)));
+        Ok((config, layers))
+    }
+
+    /// An adapter that does nothing yet, for a model with the given parameters. A is drawn as PEFT draws it, uniformly within
+    /// ±1/√in, and B is 0.
+    ///
+    /// # Errors
+    /// As [`Adapter::layers`].
+    pub fn fresh(params: &[Param], config: &LoraConfig, default_targets: &[&str], seed: u64) -> Result<Self> {
+        let (config, layers) = Self::layers(params, config, default_targets)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let adapted = layers.into_iter().filter(|(layer, _)| matchers.iter().any(|matcher| selects(matcher, layer)));
-        let factors = adapted.map(|(layer, param)| {
+        let factors = layers.into_iter().map(|(layer, param)| {
             let (out, input, rank) = (param.shape[0], param.shape[1], config.rank);
             let bound = (input as f32).sqrt().recip();
             let a = (0..rank * input).map(|_| rng.random_range(-bound..bound)).collect();
