@@ -115,6 +115,7 @@ fn explained(run: &Path) -> f64 {
 #[track_caller]
 fn check(explained: f64, measured: f64) {
     let share = explained / measured;
+    eprintln!("measured: explained {explained:.0} MiB, measured {measured:.0} MiB");
     assert!((0.85..1.15).contains(&share), "explained {explained:.0} MiB, measured {measured:.0} MiB: {share:.2}");
 }
 
@@ -123,13 +124,17 @@ fn a_whole_model_takes_what_is_explained_and_no_more_when_resumed() {
     let dir = tempfile::tempdir().unwrap();
     let run = file(dir.path(), "run.toml", &wide(dir.path()), "steps = 4, batch = 8");
     let out = dir.path().join("out");
-    let fresh = measured(&mut train(&run, &out));
+    // Runs of the same file differ by some percent: what counts is the least of three.
+    let least = |run: &mut dyn FnMut() -> f64| (0..3).map(|_| run()).fold(f64::INFINITY, f64::min);
+    let fresh = least(&mut || measured(train(&run, &out).arg("--overwrite")));
     check(explained(&run), fresh);
-    // As if it had been killed in step 3.
-    fs::remove_dir_all(out.join("checkpoints/step-00000004")).unwrap();
-    fs::remove_dir_all(out.join("model")).unwrap();
-    let resumed = measured(orbit().arg("resume").arg(&out));
-    // Two runs of the same file differ by 1% too.
+    let resumed = least(&mut || {
+        // As if it had been killed in step 3.
+        fs::remove_dir_all(out.join("checkpoints/step-00000004")).unwrap();
+        fs::remove_dir_all(out.join("model")).unwrap();
+        measured(orbit().arg("resume").arg(&out))
+    });
+    eprintln!("measured: {resumed:.0} MiB when resumed");
     assert!(resumed <= 1.02 * fresh, "resumed {resumed:.0} MiB, from the start {fresh:.0} MiB");
 }
 

@@ -340,9 +340,9 @@ fn a_run_flees_from_a_spike_and_says_so() {
     let (from, _) = text.split_once("[train]").unwrap();
     let run = dir.path().join("spikes.toml");
     let with = |on_spike: &str| {
-        // Of three steps each is above the others somewhere: at no deviation at all there is a spike soon.
-        let guard = format!("[train.guard]\nwindow = 6\nsigmas = 1.5\non_spike = '{on_spike}'\n");
-        let steps = "[train]\nsteps = 12\nbatch = 4\nwarmup = 1\nlearning_rate = 0.1\nsave_every = 1\n";
+        // Little is a spike here, and at this learning rate there is one in twelve steps.
+        let guard = format!("[train.guard]\nwindow = 6\nsigmas = 1.8\non_spike = '{on_spike}'\n");
+        let steps = "[train]\nsteps = 12\nbatch = 4\nwarmup = 1\nlearning_rate = 0.03\nsave_every = 1\n";
         fs::write(&run, format!("{from}{steps}{guard}")).unwrap();
         train(&run, &out).output().unwrap()
     };
@@ -352,10 +352,7 @@ fn a_run_flees_from_a_spike_and_says_so() {
     for on_spike in ["warn", "skip", "rollback"] {
         let output = with(on_spike);
         let message = stderr(&output);
-        if !output.status.success() {
-            assert!(on_spike == "rollback" && message.contains("does not help"), "{on_spike}: {message}");
-            continue;
-        }
+        assert!(output.status.success(), "{on_spike}: {message}");
         let report = json(&out.join("report.json"));
         let spikes = report["runs"][0]["spikes"].as_u64().unwrap();
         assert!(spikes > 0, "{on_spike}");

@@ -78,7 +78,7 @@ pub(crate) struct Rhythm<'a, M> {
     pub(crate) drift_every: u64,
     /// Steps between checkpoints; 0 never.
     pub(crate) save_every: u64,
-    /// Checkpoints kept; the last one always is.
+    /// Checkpoints kept; 0: none is saved.
     pub(crate) keep: usize,
     /// Whether the one of the lowest loss is kept too.
     pub(crate) keep_best: bool,
@@ -187,7 +187,7 @@ fn steps<M: Model, B: Batches>(
         metrics.write_all(&line).with_context(|| format!("a line of {}", dir.join(METRICS).display()))?;
         let stopping = stop_asked();
         // The end is saved too: what follows, measuring, takes long.
-        if stopping || due(rhythm.save_every) || at == total {
+        if rhythm.keep > 0 && (stopping || due(rhythm.save_every) || at == total) {
             metrics.sync_data()?;
             if !save(fit, dir, rhythm)? && stopping {
                 bail!("its last steps are not saved");
@@ -255,7 +255,7 @@ fn save<M: Model, B: Batches>(fit: &Fit<M, B>, dir: &Path, rhythm: &Rhythm<'_, M
 /// Removes the checkpoints that need not be kept.
 fn prune<M>(dir: &Path, rhythm: &Rhythm<'_, M>) -> Result<()> {
     let mut all = checkpoints(dir)?;
-    let newest = all.split_off(all.len().saturating_sub(rhythm.keep.max(1)));
+    let newest = all.split_off(all.len().saturating_sub(rhythm.keep));
     if rhythm.keep_best && !all.is_empty() {
         let best = best(dir, all.iter().chain(&newest))?;
         all.retain(|checkpoint| Some(checkpoint) != best.as_ref());
