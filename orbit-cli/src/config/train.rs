@@ -43,7 +43,8 @@ pub(crate) struct Train {
     pub keep: usize,
     /// Whether the checkpoint with the lowest loss is kept too: the mean over the 20 steps before it. Default: true.
     pub keep_best: bool,
-    /// What a checkpoint does that the disk does not take; the one before stays in any case. Default: stop.
+    /// What a checkpoint does that the disk does not take; the one before stays in any case. A line of `metrics.jsonl` that it does
+    /// not take stops the run. Default: stop.
     pub on_failed_save: OnFailedSave,
     /// Looks out for spikes of the loss. Default: nothing does; a loss or gradient that is not finite stops the run in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
