@@ -9,7 +9,7 @@ use orbit_core::{Input, Model, Result, check_tokens, is_cpu, pick};
 use orbit_data::Trie;
 
 use super::cores::side_by_side;
-use super::select::{Continuation, Live, Selector, on_host};
+use super::select::{Continuation, Live, Question, Selector, on_host};
 use super::{Incremental, check_prompts, prompt_rows, width};
 
 /// An item, and the model's log-probability of its sequence after the prompt, in nats.
@@ -70,7 +70,7 @@ fn search(
     let mut hidden = model.hidden_after(&opening.after(prompts), &mut cache);
     let mut search = Search::start(prompts, &opening, &opening.scores(model, hidden.clone(), prompts));
     loop {
-        let best = selector.best(model, hidden, &search.live(), trie, beams);
+        let best = selector.best(model, Question { hidden, live: &search.live(), trie, beams });
         let Some(input) = search.extend(best, trie) else { break };
         hidden = model.hidden_after(&input, &mut cache);
     }

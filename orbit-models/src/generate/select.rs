@@ -24,6 +24,17 @@ pub(super) struct Continuation {
     pub(super) token: u32,
 }
 
+/// What the best continuations are asked for.
+pub(super) struct Question<'a> {
+    /// The hidden states of the last pass, `[rows, width, d]`.
+    pub(super) hidden: Tensor<3>,
+    /// The beams of each row.
+    pub(super) live: &'a [Vec<Live>],
+    pub(super) trie: &'a Trie,
+    /// Continuations a row, at most.
+    pub(super) beams: usize,
+}
+
 /// Where it is decided what is best.
 pub(super) enum Selector {
     /// On a CPU's cores, in plain memory.
@@ -55,29 +66,17 @@ impl Selector {
         }))
     }
 
-    /// The best `beams` continuations of each row, best first, given the hidden states `[rows, width, d]` of the last pass.
-    pub(super) fn best(
-        &self,
-        model: &impl Model,
-        hidden: Tensor<3>,
-        live: &[Vec<Live>],
-        trie: &Trie,
-        beams: usize,
-    ) -> Vec<Vec<Continuation>> {
+    /// The best continuations of each row, best first.
+    pub(super) fn best(&self, model: &impl Model, question: Question<'_>) -> Vec<Vec<Continuation>> {
         match self {
-            Self::Host => here(model, hidden, live, trie, beams),
-            Self::Device(arrays) => arrays.best(model, hidden, live, trie, beams),
+            Self::Host => best_on_host(model, question),
+            Self::Device(arrays) => arrays.best(model, question),
         }
     }
 }
 
-fn here(
-    model: &impl Model,
-    hidden: Tensor<3>,
-    live: &[Vec<Live>],
-    trie: &Trie,
-    beams: usize,
-) -> Vec<Vec<Continuation>> {
+fn best_on_host(model: &impl Model, question: Question<'_>) -> Vec<Vec<Continuation>> {
+    let Question { hidden, live, trie, beams } = question;
     let [_, width, _] = hidden.dims();
     let places: Vec<u32> = (live.iter().enumerate())
         .flat_map(|(row, beams)| beams.iter().map(move |beam| (row * width + beam.column) as u32))
@@ -111,14 +110,8 @@ fn here(
 impl Arrays {
     /// Rows with fewer beams than others are filled with beams that cannot win. What comes back are `beams` places and as many
     /// numbers a row; scores are added up here, in f64.
-    fn best(
-        &self,
-        model: &impl Model,
-        hidden: Tensor<3>,
-        live: &[Vec<Live>],
-        trie: &Trie,
-        beams: usize,
-    ) -> Vec<Vec<Continuation>> {
+    fn best(&self, model: &impl Model, question: Question<'_>) -> Vec<Vec<Continuation>> {
+        let Question { hidden, live, trie, beams } = question;
         let [rows, width, _] = hidden.dims();
         let device = hidden.device();
         let a_row = live.iter().map(Vec::len).max().unwrap_or(0);
