@@ -8,6 +8,7 @@ use std::process::Command;
 use orbit_core::{Input, Model, device};
 use orbit_data::Vocabulary;
 use orbit_data::chat::ChatTemplate;
+use orbit_data::tokenizer::Reader;
 use orbit_models::weights::Dtype;
 use orbit_models::{Decoder, EncoderDecoder, Extension, load, save};
 
@@ -53,17 +54,17 @@ fn transformers_loads_a_model_with_new_tokens() {
     let source = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
     let dir = tempfile::tempdir().unwrap();
     let base = load(&source, &device("flex").unwrap()).unwrap();
-    let vocabulary = Vocabulary::read(&source, base.base_vocabulary() as u32, &[4, 4]).unwrap();
+    let vocabulary = Vocabulary::read(&source, Reader::Decoder, &[4, 4]).unwrap();
     let model = base.with_new_tokens(vocabulary.new_tokens(), 3);
     save(&model, dir.path(), Dtype::F32, &Extension::default()).unwrap();
-    vocabulary.save(dir.path()).unwrap();
+    vocabulary.text().save(dir.path()).unwrap();
     ChatTemplate::read(&source).unwrap().save(dir.path()).unwrap();
 
     let text = "<|im_start|>user\nThe men<start_of_sid><sid_0_1><sid_1_3><end_of_sid><|im_end|>";
     let output = run(&python, SCRIPT, &[dir.path().as_ref(), text.as_ref()]);
     let (theirs, logits) = output.trim().split_once('\n').unwrap();
 
-    let tokens = vocabulary.encode(text).unwrap();
+    let tokens = vocabulary.text().rendered(text).unwrap();
     assert_eq!(theirs, tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" "));
     let ours = last_logits(&model, &tokens);
     let theirs: Vec<f32> = logits.split(' ').map(|x| x.parse().unwrap()).collect();

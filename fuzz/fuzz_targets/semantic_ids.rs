@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use orbit_data::semantic_id::Collisions;
 use orbit_data::vocabulary::item_tokenizer;
-use orbit_data::{Corpus, Item, ItemEmbeddings, SemanticIds, Vocabulary};
+use orbit_data::tokenizer::Reader;
+use orbit_data::{Corpus, Item, ItemEmbeddings, SemanticIds, TextTokenizer, Vocabulary};
 use orbit_fuzz::Folder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -42,7 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(ids.iter().all(|id| id.len() == ids.levels()));
     assert!(!ids.health().verdict().advice().iter().any(String::is_empty));
     if let Ok(vocabulary) =
-        Vocabulary::new(item_tokenizer(0).expect("a tokenizer without users"), 103, ids.codes_per_level())
+        TextTokenizer::new(item_tokenizer(0).expect("a tokenizer without users"), Reader::Encoder)
+            .and_then(|tokenizer| Vocabulary::new(tokenizer, ids.codes_per_level()))
     {
         assert!(ids.iter().all(|id| vocabulary.sid(id).is_ok()));
     }

@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use orbit_data::Vocabulary;
+use orbit_data::tokenizer::Reader;
 use orbit_fuzz::{Folder, files};
 
 /// The tokenizers crate, and what it stands on.
@@ -21,12 +22,15 @@ fn let_the_library_panic() {
 }
 
 fuzz_target!(init: let_the_library_panic(), |bytes: &[u8]| {
-    let Some((rows, [definition, text])) = files(bytes) else { return };
+    let Some((choice, [definition, text])) = files(bytes) else { return };
     let folder = Folder::default();
     folder.file("tokenizer.json", definition);
-    let Ok(vocabulary) = Vocabulary::read(folder.path(), u32::from(rows), &[2, 2]) else { return };
+    let reader = if choice & 1 == 0 { Reader::Decoder } else { Reader::Encoder };
+    let Ok(vocabulary) = Vocabulary::read(folder.path(), reader, &[2, 2]) else { return };
     assert_eq!(vocabulary.new_tokens(), 6);
-    let ids = vocabulary.encode(&String::from_utf8_lossy(text));
-    drop(ids.map(|ids| vocabulary.decode(&ids)));
-    assert!(vocabulary.users().is_none_or(|users| vocabulary.name(users.of("a user")).is_ok()));
+    let (tokenizer, text) = (vocabulary.text(), String::from_utf8_lossy(text));
+    drop(tokenizer.first(&text).map(|ids| tokenizer.decode(&ids)));
+    drop(tokenizer.continued(&text, &text));
+    drop(tokenizer.rendered(&format!("{}<start_of_sid>", tokenizer.guard(&text))));
+    assert!(vocabulary.users().is_none_or(|users| tokenizer.name(users.of("a user")).is_ok()));
 });

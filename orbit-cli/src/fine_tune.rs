@@ -16,7 +16,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use orbit_core::{Entry, Fit};
-use orbit_data::chat::ChatTemplate;
 use orbit_data::example::Mixed;
 use orbit_models::weights::Dtype;
 use orbit_models::{Extension, LanguageModel};
@@ -26,7 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::config::RunFile;
 use crate::job::Job;
 use crate::language::{self, SuiteResult};
-use crate::pipeline::{Base, IDS_FILE};
+use crate::pipeline::{Base, IDS_FILE, Speech};
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::run_dir::{self, Lock, RUN_FILE};
@@ -71,7 +70,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, _lock: Lock, quiet: bool) -> Result
 
     let mut fit = fit(run, &base, &job)?;
     // The training step changes weights in place; the base model would keep a second copy alive.
-    let Base { chat, model, .. } = base;
+    let Base { speech, model, .. } = base;
     drop(model);
     training::load_latest(&mut fit, dir)?;
     let origin = fit.origin_digest();
@@ -91,11 +90,11 @@ pub(crate) fn run(run: &RunFile, dir: &Path, _lock: Lock, quiet: bool) -> Result
     let merges_at_end = merges(fit.finish_log());
     let model = fit.model();
     drop(fit);
-    save_model(&model, &job, origin.clone(), &chat, dir)?;
+    save_model(&model, &job, origin.clone(), &speech, dir)?;
 
     let text = run.evaluate.text.as_ref().zip(suites.as_deref());
     let text = text.map(|(config, suites)| {
-        let results = language::measure(&model, &job.vocabulary, suites, config.batch_tokens, quiet)?;
+        let results = language::measure(&model, job.vocabulary.text(), suites, config.batch_tokens, quiet)?;
         Ok::<_, anyhow::Error>(language::summary(&results, before.as_deref()))
     });
     let text = text.transpose()?;
@@ -142,7 +141,8 @@ fn job(run: &RunFile, dir: &Path, base: &Base, quiet: bool) -> Result<Job> {
 }
 
 fn fit(run: &RunFile, base: &Base, job: &Job) -> Result<Fit<LanguageModel, Feed<Mixed>>> {
-    let model = base.model.clone().with_new_tokens(job.vocabulary.new_tokens(), run.seed);
+    let (base_tokens, tokens) = (job.vocabulary.base_tokens(), job.vocabulary.text().size());
+    let model = base.model.clone().with_vocabulary(base_tokens, tokens, run.seed);
     let hooks = run.hooks.iter().map(entry).collect::<Result<_>>()?;
     let feed = Feed::new(job.loader(run)?);
     let fit = Fit::new(model, hooks, feed, run.train.optimizer(), run.train.schedule())?;
@@ -169,17 +169,16 @@ fn untouched(
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         return Ok(Some(serde_json::from_str(&text).with_context(|| path.display().to_string())?));
     }
-    let results = language::measure(&base.model, &base.vocabulary()?, suites, config.batch_tokens, quiet)?;
+    let results = language::measure(&base.model, &base.speech.tokenizer, suites, config.batch_tokens, quiet)?;
     run_dir::write_file(&path, serde_json::to_vec(&results)?)?;
     Ok(Some(results))
 }
 
-fn save_model(model: &LanguageModel, job: &Job, origin: String, chat: &ChatTemplate, dir: &Path) -> Result<()> {
+fn save_model(model: &LanguageModel, job: &Job, origin: String, speech: &Speech, dir: &Path) -> Result<()> {
     let about = Extension { semantic_ids: Some(job.ids.digest().into()), origin: Some(origin), ..Extension::default() };
     run_dir::write_dir(&dir.join("model"), |place| {
         model.save(place, Dtype::F32, &about)?;
-        job.vocabulary.save(place)?;
-        chat.save(place)?;
+        speech.save(job.vocabulary.text(), place)?;
         job.ids.save(&place.join(IDS_FILE))?;
         job.catalogue().save(place)
     })

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use orbit_data::Vocabulary;
+use orbit_data::TextTokenizer;
 use orbit_data::instruct::{InContext, InContextPrompt, Instance, Task, TaskForm, TaskSource};
 use orbit_models::instruction_vector::Prompt;
 
@@ -38,12 +38,13 @@ pub(crate) fn prompts(
     task: &Task,
     instances: &[Instance],
     how: InContext,
-    vocabulary: &Vocabulary,
+    tokenizer: &TextTokenizer,
     longest: usize,
 ) -> Result<(Vec<Prompt>, Vec<InContextPrompt>)> {
     let texts = how.prompts(task, instances)?;
     let tokens = texts.iter().map(|InContextPrompt { prompt, answer }| {
-        let prompt = Prompt { tokens: vocabulary.encode(prompt)?, answer: vocabulary.encode(answer)? };
+        let (tokens, answer) = tokenizer.continued(prompt, answer)?;
+        let prompt = Prompt { tokens, answer };
         let length = prompt.tokens.len() + prompt.answer.len();
         if length > longest {
             bail!(

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use orbit_core::score::{Choices, choices, windows};
-use orbit_data::Vocabulary;
+use orbit_data::TextTokenizer;
 use orbit_data::statistics::{bootstrap, log_retention, retention, unigram_perplexity};
 use orbit_data::text::{self, Group, MinimalPair, MultipleChoice, Tasks};
 use orbit_models::LanguageModel;
@@ -125,7 +125,7 @@ pub(crate) fn suites(config: &TextConfig) -> Result<Vec<Suite>> {
 /// Scores every suite. The model's new tokens take part, as they do when it is used.
 pub(crate) fn measure(
     model: &LanguageModel,
-    vocabulary: &Vocabulary,
+    tokenizer: &TextTokenizer,
     suites: &[Suite],
     batch_tokens: usize,
     quiet: bool,
@@ -135,7 +135,7 @@ pub(crate) fn measure(
     let mut done = 0;
     let mut scorer = Scorer {
         model,
-        vocabulary,
+        tokenizer,
         batch_tokens,
         tick: &mut |items| {
             done += items as u64;
@@ -175,7 +175,7 @@ impl Suite {
 
 struct Scorer<'a> {
     model: &'a LanguageModel,
-    vocabulary: &'a Vocabulary,
+    tokenizer: &'a TextTokenizer,
     batch_tokens: usize,
     tick: &'a mut dyn FnMut(usize),
 }
@@ -191,9 +191,13 @@ impl Scorer<'_> {
 
     fn multiple_choice(&mut self, suite: &Suite, questions: &[MultipleChoice]) -> Result<SuiteResult> {
         let items = questions.iter().map(|question| {
-            let continuations = question.choices.iter().map(|choice| self.vocabulary.encode(choice));
-            let continuations = continuations.collect::<orbit_data::Result<_>>()?;
-            Ok(Choices { context: self.vocabulary.encode(&question.context)?, continuations, adapter: None })
+            let (mut context, mut continuations) = (Vec::new(), Vec::new());
+            for choice in &question.choices {
+                let (before, behind) = self.tokenizer.continued(&question.context, choice)?;
+                context = before;
+                continuations.push(behind);
+            }
+            Ok(Choices { context, continuations, adapter: None })
         });
         let items = items.collect::<Result<Vec<_>>>()?;
         let scores = choices(self.model, &items, self.batch_tokens, self.tick)?;
@@ -223,12 +227,12 @@ impl Scorer<'_> {
         })
     }
 
-    /// A sentence's likelihood is that of all its tokens behind the model's first token.
+    /// A sentence's likelihood is that of all its tokens behind the prefix token.
     fn minimal_pairs(&mut self, suite: &Suite, pairs: &[MinimalPair]) -> Result<SuiteResult> {
-        let first = self.model.first_token();
         let items = pairs.iter().map(|pair| {
-            let continuations = vec![self.vocabulary.encode(&pair.good)?, self.vocabulary.encode(&pair.bad)?];
-            Ok(Choices { context: vec![first], continuations, adapter: None })
+            let (context, good) = self.tokenizer.continued("", &pair.good)?;
+            let (_, bad) = self.tokenizer.continued("", &pair.bad)?;
+            Ok(Choices { context, continuations: vec![good, bad], adapter: None })
         });
         let scores = choices(self.model, &items.collect::<Result<Vec<_>>>()?, self.batch_tokens, self.tick)?;
         Ok(SuiteResult {
@@ -243,7 +247,7 @@ impl Scorer<'_> {
 
     fn passage(&mut self, suite: &Suite, text: &str) -> Result<SuiteResult> {
         let window = WINDOW.min(self.model.longest_text()).max(2);
-        let mut tokens = self.vocabulary.encode(text)?;
+        let mut tokens = self.tokenizer.text(text)?;
         if let Some(limit) = suite.limit {
             // A window of n tokens scores n − 1.
             tokens.truncate(limit + limit.div_ceil(window - 1));

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use burn::tensor::Device;
-use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::document::Document;
-use orbit_data::vocabulary::{item_tokenizer, read_tokenizer, tokenizer_of};
-use orbit_data::{Corpus, DocumentCorpus, Item, ItemEmbeddings, SemanticIds, Vocabulary};
-use orbit_models::{EncoderDecoder, LanguageModel, gguf};
+use orbit_data::instruct::{Limits, Prompts};
+use orbit_data::tokenizer::{Reader, read_tokenizer, tokenizer_of};
+use orbit_data::vocabulary::item_tokenizer;
+use orbit_data::{Corpus, DocumentCorpus, Item, ItemEmbeddings, SemanticIds, TextTokenizer, Vocabulary};
+use orbit_models::{EncoderDecoder, GenerationConfig, LanguageModel, gguf};
 use tokenizers::Tokenizer;
 
 use crate::config::{Corpus as CorpusSection, Fresh, RunFile, Source};
@@ -17,10 +18,50 @@ use crate::config::{Corpus as CorpusSection, Fresh, RunFile, Source};
 /// A model as it was published, with what it speaks.
 pub(crate) struct Base {
     pub(crate) model: LanguageModel,
-    pub(crate) tokenizer: Tokenizer,
-    pub(crate) chat: ChatTemplate,
+    pub(crate) speech: Speech,
     /// Codes of each level of the semantic IDs that it has learned; none for a model that has learned none.
     codes_per_level: Vec<usize>,
+}
+
+/// How a model reads and writes.
+pub(crate) struct Speech {
+    pub(crate) tokenizer: TextTokenizer,
+    pub(crate) chat: ChatTemplate,
+    generation: GenerationConfig,
+}
+
+impl Speech {
+    pub(crate) fn new(
+        model: &LanguageModel,
+        tokenizer: Tokenizer,
+        chat: ChatTemplate,
+        generation: Option<GenerationConfig>,
+    ) -> Result<Self> {
+        let reader = match model {
+            LanguageModel::Decoder(_) => Reader::Decoder,
+            LanguageModel::EncoderDecoder(_) => Reader::Encoder,
+        };
+        let tokenizer = TextTokenizer::new(tokenizer, reader)?;
+        let named = ["bos_token", "eos_token"].into_iter().find_map(|name| tokenizer.id(chat.special_token(name)?));
+        let tokenizer = tokenizer.with_prefix(named.unwrap_or_else(|| model.first_token()));
+        Ok(Self { tokenizer, chat, generation: generation.unwrap_or_else(|| GenerationConfig::of(model)) })
+    }
+
+    /// The prompt that puts a user's words to the model.
+    pub(crate) fn prompt(&self, words: &str) -> Result<Vec<u32>> {
+        let turn = self.chat.turn(&self.tokenizer.guard(words), "?")?;
+        Ok(self.tokenizer.prompt(&turn.prompt, !self.chat.is_plain())?)
+    }
+
+    /// Writes the files that say so beside a model of the given tokenizer, which may have grown. Where other tools let the model
+    /// write, it stops at the token that closes an answer.
+    pub(crate) fn save(&self, tokenizer: &TextTokenizer, place: &Path) -> Result<()> {
+        tokenizer.save(place)?;
+        self.chat.save(place)?;
+        let mut generation = self.generation.clone();
+        generation.ends_with(Prompts::new(&self.chat, tokenizer, Limits::NONE)?.closing().as_slice());
+        Ok(generation.write(place)?)
+    }
 }
 
 /// The semantic IDs beside a model that has learned them.
@@ -42,7 +83,7 @@ impl Base {
         let config = shape.config(tokenizer.get_vocab_size(true));
         let chat = ChatTemplate::plain("</s>")?;
         let model = EncoderDecoder::random(config, seed, device).into();
-        Ok(Self { model, tokenizer, chat, codes_per_level: Vec::new() })
+        Ok(Self { speech: Speech::new(&model, tokenizer, chat, None)?, model, codes_per_level: Vec::new() })
     }
 
     /// Opens a Hugging Face directory or a GGUF file.
@@ -54,12 +95,10 @@ impl Base {
         let ids = path.join(IDS_FILE);
         let codes_per_level =
             if ids.exists() { SemanticIds::load(&ids)?.codes_per_level().to_vec() } else { Vec::new() };
-        Ok(Self {
-            model: LanguageModel::load(path, device)?,
-            tokenizer,
-            chat: ChatTemplate::read(path)?,
-            codes_per_level,
-        })
+        let chat = ChatTemplate::read(path)?;
+        let generation = GenerationConfig::read(path)?;
+        let model = LanguageModel::load(path, device)?;
+        Ok(Self { speech: Speech::new(&model, tokenizer, chat, generation)?, model, codes_per_level })
     }
 
     fn open_gguf(path: &Path, device: &Device) -> Result<Self> {
@@ -67,16 +106,13 @@ impl Base {
         let tokenizer = tokenizer_of(&serde_json::to_vec(&file.tokenizer)?, path)?;
         let config = file.tokenizer_config.as_object().cloned().unwrap_or_default();
         let model = orbit_models::from_weights(file.config, file.weights, path, device)?.into();
-        Ok(Self { model, tokenizer, chat: ChatTemplate::from_config(config)?, codes_per_level: Vec::new() })
+        let speech = Speech::new(&model, tokenizer, ChatTemplate::from_config(config)?, None)?;
+        Ok(Self { model, speech, codes_per_level: Vec::new() })
     }
 
-    /// The words of the model, with the semantic IDs that it has learned.
+    /// The words of the model with the semantic IDs that it has learned.
     pub(crate) fn vocabulary(&self) -> Result<Vocabulary> {
-        Ok(Vocabulary::new(
-            self.tokenizer.clone(),
-            u32::try_from(self.model.base_vocabulary())?,
-            &self.codes_per_level,
-        )?)
+        Ok(Vocabulary::new(self.speech.tokenizer.clone(), &self.codes_per_level)?)
     }
 }
 

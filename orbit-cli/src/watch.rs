@@ -7,7 +7,7 @@
 
 use anyhow::{Context, Result};
 use orbit_core::score::{Choices, choices};
-use orbit_data::Vocabulary;
+use orbit_data::TextTokenizer;
 use orbit_data::instruct::{InContext, Prompts, Task};
 use orbit_models::LanguageModel;
 use orbit_models::instruction_vector::{ChosenHead, InstructionVector, Prompt, prompt_ends, vector_of};
@@ -59,14 +59,14 @@ impl Watch {
     pub(crate) fn open(
         section: &WatchSection,
         model: &LanguageModel,
-        vocabulary: &Vocabulary,
+        tokenizer: &TextTokenizer,
         prompts: &Prompts<'_>,
     ) -> Result<Self> {
         let digest = model.base_digest();
         let watched = section.tasks.iter().map(|watched| {
             let vector = InstructionVector::load(&watched.vector)?;
             vector.check(&digest).with_context(|| watched.vector.display().to_string())?;
-            Watched::open(section, watched, vector.about.heads, (model, vocabulary, prompts))
+            Watched::open(section, watched, vector.about.heads, (model, tokenizer, prompts))
                 .with_context(|| format!("the watched task {}", watched.path.display()))
         });
         Ok(Self { every: section.every, tasks: watched.collect::<Result<_>>()? })
@@ -83,12 +83,12 @@ impl Watched {
         section: &WatchSection,
         WatchedTask { path, form, .. }: &WatchedTask,
         heads: Vec<ChosenHead>,
-        (model, vocabulary, prompts): (&LanguageModel, &Vocabulary, &Prompts<'_>),
+        (model, tokenizer, prompts): (&LanguageModel, &TextTokenizer, &Prompts<'_>),
     ) -> Result<Self> {
         let task = in_context::halves(path, *form)?;
         let how = InContext { shots: section.shots, shuffled: false, seed: 0 };
         let asked = in_context::some(&task, section.prompts);
-        let (shown, _) = in_context::prompts(&task, &asked, how, vocabulary, model.longest_text())?;
+        let (shown, _) = in_context::prompts(&task, &asked, how, tokenizer, model.longest_text())?;
         let instructed = instructed(prompts, &task, section.prompts)?;
         let before = vector_of(model, &prompt_ends(model, &shown, BATCH)?.means, &heads)?;
         Ok(Self { name: task.name, heads, shown, instructed, before })

@@ -193,6 +193,16 @@ impl ChatTemplate {
         }
     }
 
+    /// A special token of the tokenizer's configuration, by a name such as `bos_token`.
+    pub fn special_token(&self, name: &str) -> Option<&str> {
+        self.config.get(name).and_then(content)
+    }
+
+    /// Whether the words are written as they are, because the model has no template.
+    pub fn is_plain(&self) -> bool {
+        self.source == PLAIN
+    }
+
     /// Writes the template and the tokenizer configuration into a model directory, but for `auto_map`, which names Python
     /// code that others would run: it is not part of what is written here.
     ///

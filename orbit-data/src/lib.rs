@@ -29,6 +29,7 @@ pub mod semantic_id;
 pub mod split;
 pub mod statistics;
 pub mod text;
+pub mod tokenizer;
 pub mod trie;
 pub mod vocabulary;
 
@@ -41,5 +42,6 @@ pub use input::read_file;
 pub use loader::{Batch, Loader};
 pub use semantic_id::SemanticIds;
 pub use split::Split;
+pub use tokenizer::TextTokenizer;
 pub use trie::Trie;
 pub use vocabulary::Vocabulary;

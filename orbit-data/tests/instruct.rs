@@ -9,6 +9,7 @@ use orbit_data::OnBadRow;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::instruct::{Limits, Prompts, Task, TaskForm, TaskSequence, TaskSource};
 use orbit_data::metric::{Generated, Metric};
+use orbit_data::tokenizer::{Reader, TextTokenizer};
 use orbit_data::vocabulary::{SPECIAL_TOKENS, train_bpe};
 
 /// The folder of instruction tasks under `ORBIT_DATA` or beside the repository.
@@ -65,6 +66,7 @@ fn real_prompts_fit_their_limits() {
         ["task1290_xsum_summarization.train.jsonl.gz", "task363_sst2_polarity_classification.train.jsonl"].map(read);
     let text = tasks[0].train.iter().take(200).map(|row| row.input.as_str());
     let tokenizer = train_bpe(text, 2000, &SPECIAL_TOKENS).unwrap();
+    let tokenizer = TextTokenizer::new(tokenizer, Reader::Decoder).unwrap();
     let chat = ChatTemplate::chatml().unwrap();
     let prompts = Prompts::new(&chat, &tokenizer, Limits { prompt: 512, answer: 128 }).unwrap();
     let start = Instant::now();

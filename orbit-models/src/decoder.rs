@@ -136,6 +136,18 @@ impl Decoder {
         Self::from_source(config, &mut source, device)
     }
 
+    /// Keeps the first `rows` rows of the tables of tokens: an embedding may have rows that no token has.
+    pub(crate) fn keep_rows(mut self, rows: usize) -> Self {
+        let embedding = match (&mut self.model, &mut self.transformer) {
+            (Some(llama), _) => Some(llama.embedding_mut()),
+            (_, Some(bloom)) => Some(bloom.embedding_mut()),
+            (None, None) => None,
+        };
+        embedding.into_iter().chain(&mut self.lm_head).for_each(|table| table.keep_rows(rows));
+        self.config.vocab_size = self.config.vocab_size.min(rows);
+        self
+    }
+
     /// Adds `count` tokens after those the model was loaded with, in place of any added before. Input and output rows are each
     /// drawn from the normal distribution that fits the rows there are, column by column (our choice; the ORBIT paper is
     /// silent).

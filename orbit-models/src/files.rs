@@ -25,6 +25,10 @@ pub struct Extension {
     pub base_vocabulary: usize,
     /// Whether that model's embedding was its output layer too.
     pub base_tied: bool,
+    /// Whether the scale of that model's outputs is in the output layer that is saved, which is then not the embedding itself but
+    /// a multiple of it: a T5 v1.0 with new tokens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub base_scaled: bool,
     /// The semantic IDs that the new tokens spell, by digest.
     pub semantic_ids: Option<String>,
     /// The weights that training began with, by digest.
@@ -89,18 +93,39 @@ pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Decoder> {
 /// A decoder of the given shape and weights. `path` is what errors name.
 pub fn from_weights(
     config: DecoderConfig,
-    weights: Weights,
+    mut weights: Weights,
     path: impl AsRef<Path>,
     device: &Device,
 ) -> Result<Decoder> {
     let path = path.as_ref();
+    settle_head(path, &Tables::of(config.family), config.tie_word_embeddings, &mut weights)?;
     weights.check_size(path, config.parameter_count())?;
     let mut reader = weights.into_reader(path);
     let decoder = Decoder::from_source(config, &mut |name, shape| reader.tensor(name, shape), device);
-    // Old exporters store the rotary frequencies, and a tied head a second time.
-    let passed_over = ["rotary_emb.inv_freq", Tables::of(decoder.config().family).head];
-    reader.finish(&passed_over[..if decoder.config().tie_word_embeddings { 2 } else { 1 }])?;
+    // Old exporters store the rotary frequencies.
+    reader.finish(&["rotary_emb.inv_freq"])?;
     Ok(decoder)
+}
+
+/// Checks that the config and the weights agree on whether the output layer is the embedding. Where it is and was stored a second
+/// time, the copy is removed.
+pub(crate) fn settle_head(path: &Path, names: &Tables, tied: bool, weights: &mut Weights) -> Result<()> {
+    let conflict = |reason: &str| Err(Error::tensor(path, names.head, reason));
+    match (tied, weights.tensors.get(names.head)) {
+        (true, Some(head)) if Some(head) != weights.tensors.get(names.embedding) => conflict(&format!(
+            "differs from {}, and the config says that they are one: set tie_word_embeddings to false to use it, or remove it",
+            names.embedding
+        )),
+        (true, _) => {
+            weights.tensors.remove(names.head);
+            Ok(())
+        }
+        (false, None) if weights.tensors.contains_key(names.embedding) => conflict(&format!(
+            "is not there, and the config says that it is not {}: set tie_word_embeddings to true if it is",
+            names.embedding
+        )),
+        (false, _) => Ok(()),
+    }
 }
 
 /// Gives the stack's tensors the names they have beside an output layer. Published BLOOMs were saved without one.

@@ -112,6 +112,17 @@ impl LanguageModel {
         change!(self, net => net.with_new_tokens(count, seed))
     }
 
+    /// Gives the model as many tokens as a tokenizer has, of which the first `base_tokens` are those of the tokenizer that the model
+    /// was published with. Rows that none of these has are left out, and all others get new rows, in place of any added before.
+    /// New rows have no origin.
+    ///
+    /// This is what `resize_token_embeddings(len(tokenizer))` of transformers does to an embedding that has more rows than the
+    /// tokenizer has tokens.
+    pub fn with_vocabulary(self, base_tokens: usize, tokens: usize, seed: u64) -> Self {
+        let kept = base_tokens.min(self.base_vocabulary());
+        change!(self, net => net.keep_rows(kept).with_new_tokens(tokens - kept, seed))
+    }
+
     /// How many tokens were added.
     pub fn new_token_count(&self) -> usize {
         either!(self, net => net.new_token_count())

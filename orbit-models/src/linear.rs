@@ -32,6 +32,14 @@ impl Linear {
         Self { bias: Some(Param::from_tensor(Tensor::from_data(data, device))), ..layer }
     }
 
+    /// Keeps the first rows of the weight: of a table of tokens those that have a token.
+    pub(crate) fn keep_rows(&mut self, rows: usize) {
+        let weight = self.weight.val();
+        if rows < weight.dims()[0] {
+            self.weight = Param::from_tensor(weight.narrow(0, 0, rows));
+        }
+    }
+
     /// `[B, T, in]` → `[B, T, out]`. `input` says which adapter a row goes through, and seeds dropout.
     pub(crate) fn forward(&self, x_bti: Tensor<3>, input: &Input) -> Tensor<3> {
         let [b, t, d] = x_bti.dims();

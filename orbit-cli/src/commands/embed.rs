@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use orbit_core::{Input, Model};
-use orbit_data::vocabulary::{guarded, read_tokenizer};
-use orbit_data::{Corpus, Item, ItemEmbeddings};
+use orbit_data::tokenizer::Reader;
+use orbit_data::{Corpus, Item, ItemEmbeddings, TextTokenizer};
 use orbit_models::LanguageModel;
 use orbit_models::bert::{Bert, means};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use tokenizers::Tokenizer;
 
 use super::print;
 use crate::args::{Embed, Global};
@@ -128,7 +128,7 @@ fn digest(model: &Path, texts: &[String], longest: usize) -> Result<String> {
 /// What makes a vector of a text.
 struct Encoder {
     net: Net,
-    tokenizer: Tokenizer,
+    tokenizer: TextTokenizer,
     longest: usize,
 }
 
@@ -155,19 +155,13 @@ impl Encoder {
             Net::Bert(net) => net.longest_text(),
             Net::Language(net) => net.longest_text(),
         };
-        let file = dir.join("tokenizer.json");
-        let mut tokenizer = read_tokenizer(&file)?;
-        tokenizer.with_padding(None);
-        let truncation = tokenizers::TruncationParams { max_length: longest.min(most), ..Default::default() };
-        tokenizer.with_truncation(Some(truncation)).map_err(|e| anyhow!("{}: {e}", file.display()))?;
-        Ok(Self { net, tokenizer, longest })
+        Ok(Self { net, tokenizer: TextTokenizer::read(dir, Reader::Encoder)?, longest: longest.min(most) })
     }
 
     /// A row a text. Texts of like length go together.
     fn rows(&self, texts: &[String], batch: usize, quiet: bool) -> Result<Vec<Vec<f32>>> {
-        let all = texts.iter().map(String::as_str).collect();
-        let encoded = guarded("tokenizing", || self.tokenizer.encode_batch(all, true))?;
-        let tokens: Vec<&[u32]> = encoded.iter().map(|encoding| encoding.get_ids()).collect();
+        let tokens = texts.par_iter().map(|text| self.tokenizer.whole(text, self.longest));
+        let tokens = tokens.collect::<orbit_data::Result<Vec<Vec<u32>>>>()?;
         tracing::debug!(texts = texts.len(), longest = self.longest, "tokenized");
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&at| tokens[at].len());
@@ -175,7 +169,7 @@ impl Encoder {
         let mut progress = Progress::new("embed", 0, texts.len() as u64, quiet);
         let mut done = 0;
         for batch in order.chunks(batch.max(1)) {
-            let texts: Vec<&[u32]> = batch.iter().map(|&at| tokens[at]).collect();
+            let texts: Vec<&[u32]> = batch.iter().map(|&at| tokens[at].as_slice()).collect();
             for (&at, row) in batch.iter().zip(self.net.means(&texts)?) {
                 rows[at] = row;
             }

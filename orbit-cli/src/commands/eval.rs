@@ -75,9 +75,10 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
     };
     let mut scores = Scores { results: BTreeMap::new(), samples: BTreeMap::new(), orbit };
     if let Some(config) = &run.evaluate.text {
-        let vocabulary = base.vocabulary()?;
         let suites = language::suites(config)?;
-        for result in language::measure(&base.model, &vocabulary, &suites, config.batch_tokens, global.quiet)? {
+        for result in
+            language::measure(&base.model, &base.speech.tokenizer, &suites, config.batch_tokens, global.quiet)?
+        {
             scores.samples.insert(result.name.clone(), json!({ "original": result.items.len() }));
             scores.results.insert(result.name.clone(), harness(&result));
         }

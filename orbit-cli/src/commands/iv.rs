@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use orbit_core::Model;
 use orbit_core::hook::Site;
-use orbit_data::Vocabulary;
 use orbit_data::instruct::{InContext, InContextPrompt, Instance, Task};
 use orbit_data::statistics::bootstrap_mean;
 use orbit_models::LanguageModel;
@@ -44,7 +43,6 @@ pub(crate) fn run(command: &Iv) -> Result<()> {
 /// A model, and the halves of a task that it is asked.
 struct Asked {
     base: Base,
-    vocabulary: Vocabulary,
     /// With the first half as its training part, and the second as its test.
     task: Task,
     device: Device,
@@ -57,8 +55,7 @@ impl Asked {
         let device = orbit_core::device(&args.device)?;
         let task = in_context::halves(&args.task, args.form())?;
         let base = Base::open(&paths::model(&args.model, Path::new("."))?, &device)?;
-        let vocabulary = base.vocabulary()?;
-        Ok(Self { base, vocabulary, task, device, shots: args.shots, seed: args.seed })
+        Ok(Self { base, task, device, shots: args.shots, seed: args.seed })
     }
 
     fn model(&self) -> &LanguageModel {
@@ -73,7 +70,7 @@ impl Asked {
         shuffled: bool,
     ) -> Result<(Vec<Prompt>, Vec<InContextPrompt>)> {
         let how = InContext { shots, shuffled, seed: self.seed };
-        in_context::prompts(&self.task, instances, how, &self.vocabulary, self.model().longest_text())
+        in_context::prompts(&self.task, instances, how, &self.base.speech.tokenizer, self.model().longest_text())
     }
 
     fn some(&self, count: usize) -> Vec<Instance> {

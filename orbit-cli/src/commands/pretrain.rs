@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use orbit_core::{AdamW, Decay, Fit, Schedule};
-use orbit_data::Loader;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::Windows;
 use orbit_data::text::TextSource;
-use orbit_data::vocabulary::{SPECIAL_TOKENS, Vocabulary, train_bpe};
+use orbit_data::tokenizer::Reader;
+use orbit_data::vocabulary::{SPECIAL_TOKENS, train_bpe};
+use orbit_data::{Loader, TextTokenizer};
 use orbit_models::t5::{FeedForwardProj, ModelType};
 use orbit_models::weights::Dtype;
 use orbit_models::{Decoder, DecoderConfig, EncoderDecoder, Extension, LanguageModel, T5Config};
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use crate::args::{Global, Pretrain};
 use crate::config::is_of_a_folder;
 use crate::paths::DataDir;
+use crate::pipeline::Speech;
 use crate::progress::Progress;
 use crate::training::{self, Ending, Feed, Rhythm};
 use crate::usage::Usage;
@@ -101,13 +103,13 @@ pub(crate) fn run(args: &Pretrain, global: &Global) -> Result<()> {
     let bytes: usize = documents.iter().map(String::len).sum();
     tracing::info!("{} documents, {bytes} bytes", documents.len());
     let tokenizer = train_bpe(documents.iter(), recipe.vocabulary, &SPECIAL_TOKENS)?;
-    let rows = tokenizer.get_vocab_size(true);
-    let vocabulary = Vocabulary::new(tokenizer, u32::try_from(rows)?, &[])?;
-    let tokens = stream(&documents, &vocabulary)?;
+    let tokenizer = TextTokenizer::new(tokenizer, Reader::Decoder)?;
+    let rows = tokenizer.size();
+    let tokens = stream(&documents, &tokenizer)?;
     tracing::info!("{} tokens of a vocabulary of {rows}", tokens.len());
     training::listen_for_stop()?;
     for (architecture, dir) in models {
-        if train(&recipe, architecture, &vocabulary, &tokens, &dir, &device, global)? == Ending::Stopped {
+        if train(&recipe, architecture, &tokenizer, &tokens, &dir, &device, global)? == Ending::Stopped {
             break;
         }
     }
@@ -146,7 +148,7 @@ fn models<'r>(recipe: &'r Recipe, out: &Path) -> Result<Vec<(&'r Architecture, P
 fn train(
     recipe: &Recipe,
     architecture: &Architecture,
-    vocabulary: &Vocabulary,
+    tokenizer: &TextTokenizer,
     tokens: &[u32],
     dir: &Path,
     device: &Device,
@@ -154,8 +156,7 @@ fn train(
 ) -> Result<Ending> {
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let Training { steps, context, batch, micro_batch, learning_rate, warmup, weight_decay } = recipe.train;
-    let rows = usize::try_from(vocabulary.base_rows())?;
-    let model = architecture.random(rows, context, recipe.seed, &device.clone().autodiff());
+    let model = architecture.random(tokenizer.size(), context, recipe.seed, &device.clone().autodiff());
     let windows = Windows::new(tokens.to_vec(), context);
     let windows = match architecture.kind {
         Kind::Decoder => windows,
@@ -173,7 +174,7 @@ fn train(
         progress.say("stopped early; the model is saved as it is");
     }
     progress.finish();
-    write(&fit.model(), vocabulary, dir)?;
+    write(&fit.model(), tokenizer, dir)?;
     Ok(ending)
 }
 
@@ -187,10 +188,10 @@ fn documents(recipe: &Recipe, data: &DataDir) -> Result<Vec<String>> {
 }
 
 /// All documents as one row of tokens, each ended by `<|endoftext|>`, which is token 0.
-fn stream(documents: &[String], vocabulary: &Vocabulary) -> Result<Vec<u32>> {
+fn stream(documents: &[String], tokenizer: &TextTokenizer) -> Result<Vec<u32>> {
     let mut tokens = Vec::new();
     for document in documents {
-        tokens.extend(vocabulary.encode(document)?);
+        tokens.extend(tokenizer.text(document)?);
         tokens.push(0);
     }
     Ok(tokens)
@@ -248,9 +249,7 @@ impl Architecture {
     }
 }
 
-fn write(model: &LanguageModel, vocabulary: &Vocabulary, dir: &Path) -> Result<()> {
+fn write(model: &LanguageModel, tokenizer: &TextTokenizer, dir: &Path) -> Result<()> {
     model.save(dir, Dtype::Bf16, &Extension::default())?;
-    vocabulary.save(dir)?;
-    ChatTemplate::chatml()?.save(dir)?;
-    Ok(())
+    Speech::new(model, tokenizer.tokenizer().clone(), ChatTemplate::chatml()?, None)?.save(tokenizer, dir)
 }

@@ -86,15 +86,15 @@ impl Recommender {
     fn prompt(&self, args: &Recommend) -> Result<Vec<u32>> {
         match (&args.query, self.catalogue.query_tokens) {
             (Some(query), Some(longest)) => {
-                let form = ItemForm::new(&self.base.chat, &self.vocabulary, &self.codes)?;
-                Ok(form.text_prompt(&self.vocabulary, query, longest)?)
+                let form = ItemForm::new(&self.base.speech.chat, &self.vocabulary, &self.codes)?;
+                Ok(form.text_prompt(self.vocabulary.text(), query, longest)?)
             }
             _ => Ok(self.form()?.prompt(args.user.as_deref(), &self.catalogue.indices(&args.history)?)?),
         }
     }
 
     fn form(&self) -> Result<NextItem> {
-        Ok(NextItem::new(&self.base.chat, &self.vocabulary, &self.codes, self.catalogue.max_history)?)
+        Ok(NextItem::new(&self.base.speech.chat, &self.vocabulary, &self.codes, self.catalogue.max_history)?)
     }
 
     /// The best of the whole catalogue for each prompt.

@@ -50,11 +50,11 @@ fn route(args: &SwitchRoute, global: &Global) -> Result<()> {
     let task = &router.card.tasks[route.task];
     let Experts { run, base, .. } = &router.experts;
     let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
-    let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
-    let vocabulary = base.vocabulary()?;
+    let tokenizer = &base.speech.tokenizer;
+    let prompts = Prompts::new(&base.speech.chat, tokenizer, limits)?;
     let longest = run.sequence.answer;
-    let examiner = Examiner { prompts: &prompts, vocabulary: &vocabulary, longest, batch: 1, quiet: true };
-    let tokens = vocabulary.encode(&base.chat.turn(&args.prompt, "?")?.prompt)?;
+    let examiner = Examiner { prompts: &prompts, tokenizer, longest, batch: 1, quiet: true };
+    let tokens = base.speech.prompt(&args.prompt)?;
     let answers = examiner.answers(&router.experts.model()?, "answer", &[tokens], &[adapter])?;
     tracing::debug!(quiet = global.quiet, "routed");
     let through = match adapter {

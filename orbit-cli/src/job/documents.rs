@@ -36,7 +36,7 @@ impl Documents {
     }
 
     fn to_ids<'a>(&self, texts: impl IntoIterator<Item = (&'a str, u32)>) -> Result<Box<Pairs>> {
-        Ok(Box::new(Pairs::new(self.form.clone(), &self.vocabulary, Direction::TextToId, texts, self.longest)?))
+        Ok(Box::new(Pairs::new(self.form.clone(), self.vocabulary.text(), Direction::TextToId, texts, self.longest)?))
     }
 
     /// A fixed choice of test queries.
@@ -62,7 +62,7 @@ impl Subject for Documents {
 
     fn asked(&self, count: usize) -> Result<Vec<Asked>> {
         let asked = self.queries(count).into_iter().map(|query| {
-            let prompt = self.form.text_prompt(&self.vocabulary, &query.text, self.longest)?;
+            let prompt = self.form.text_prompt(self.vocabulary.text(), &query.text, self.longest)?;
             Ok(Asked { prompt, right: query.relevant.clone(), seen: Vec::new() })
         });
         some(asked.collect::<Result<_>>()?, "there is no test query")

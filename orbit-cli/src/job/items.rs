@@ -39,7 +39,7 @@ impl Items {
     fn titles(&self, direction: Direction, longest: usize) -> Result<Pairs> {
         let titled = (0..).zip(&self.corpus.items).filter(|(_, item)| !item.title.trim().is_empty());
         let pairs = titled.map(|(index, item)| (item.title.as_str(), index));
-        Ok(Pairs::new(self.form.form().clone(), &self.vocabulary, direction, pairs, longest)?)
+        Ok(Pairs::new(self.form.form().clone(), self.vocabulary.text(), direction, pairs, longest)?)
     }
 }
 

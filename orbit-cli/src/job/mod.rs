@@ -6,7 +6,6 @@ mod items;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
-use orbit_core::Model;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::{ExampleSource, Mixed};
 use orbit_data::{Loader, SemanticIds, Trie, Vocabulary};
@@ -69,9 +68,8 @@ impl Job {
         let from_file = known.map(|file| config::SemanticIds { file: Some(file), ..Default::default() });
         let section = from_file.as_ref().unwrap_or(&run.semantic_ids);
         let ids = semantic_ids::trainable(section, &data.corpus, data.embeddings.as_ref(), quiet)?;
-        let rows = u32::try_from(base.model.base_vocabulary())?;
-        let vocabulary = Vocabulary::new(base.tokenizer.clone(), rows, ids.codes_per_level())?;
-        let subject = subject(run, data, (&base.chat, &vocabulary, &ids))?;
+        let vocabulary = Vocabulary::new(base.speech.tokenizer.clone(), ids.codes_per_level())?;
+        let subject = subject(run, data, (&base.speech.chat, &vocabulary, &ids))?;
         Ok(Self { ids, vocabulary, subject })
     }
 

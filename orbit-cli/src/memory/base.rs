@@ -2,12 +2,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use orbit_data::Vocabulary;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::Turns;
-use orbit_data::vocabulary::{item_tokenizer, read_tokenizer};
+use orbit_data::tokenizer::Reader;
+use orbit_data::vocabulary::item_tokenizer;
+use orbit_data::{TextTokenizer, Vocabulary};
 use orbit_models::{DecoderConfig, T5Config, gguf};
-use tokenizers::Tokenizer;
 
 use super::shape::Shape;
 use super::{A_WORD, PROGRAM};
@@ -61,19 +61,21 @@ impl Base {
     }
 
     /// Its tokenizer and its chat template, where it has both.
-    pub(super) fn speech(&self) -> Option<(Tokenizer, ChatTemplate)> {
+    pub(super) fn speech(&self) -> Option<(TextTokenizer, ChatTemplate)> {
+        let reader = if self.shape.reads_with_encoder() { Reader::Encoder } else { Reader::Decoder };
         match &self.from {
-            From::Path(path) => {
-                Some((read_tokenizer(&path.join("tokenizer.json")).ok()?, ChatTemplate::read(path).ok()?))
+            From::Path(path) => Some((TextTokenizer::read(path, reader).ok()?, ChatTemplate::read(path).ok()?)),
+            From::Scratch(users) => {
+                let tokenizer = TextTokenizer::new(item_tokenizer(*users).ok()?, reader).ok()?;
+                Some((tokenizer, ChatTemplate::plain("</s>").ok()?))
             }
-            From::Scratch(users) => Some((item_tokenizer(*users).ok()?, ChatTemplate::plain("</s>").ok()?)),
         }
     }
 
     /// Tokens that the chat template writes around a question and its answer.
     pub(super) fn around(&self, codes: &[usize]) -> Option<usize> {
         let (tokenizer, chat) = self.speech()?;
-        let vocabulary = Vocabulary::new(tokenizer, u32::try_from(self.shape.vocabulary).ok()?, codes).ok()?;
+        let vocabulary = Vocabulary::new(tokenizer, codes).ok()?;
         let Turns { before, between, after } = Turns::new(&chat, &vocabulary).ok()?;
         Some(before.len() + between.len() + after.len())
     }

@@ -110,6 +110,11 @@ impl Products {
 }
 
 impl Shape {
+    /// Whether prompts are read by an encoder.
+    pub(super) fn reads_with_encoder(&self) -> bool {
+        self.attention.iter().any(|attention| attention.queries == Tokens::Prompt)
+    }
+
     /// Bytes of the weights as they are computed with.
     pub(super) fn weights(&self) -> f64 {
         self.parameters as f64 * F32

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use orbit_data::example::{ExampleSource, Replay as Mixed, Windows};
 use orbit_data::instruct::{Prompts, Task};
 use orbit_data::text::TextSource;
-use orbit_data::{Example, Loader, Vocabulary};
+use orbit_data::{Example, Loader, TextTokenizer};
 use orbit_models::LanguageModel;
 use orbit_models::generate::{Answering, answers};
 
@@ -55,12 +55,17 @@ pub(crate) enum Replayed {
 
 impl Replayed {
     /// Reads or makes what is replayed. What the model is to write, it writes once a run directory.
-    pub(crate) fn new(run: &SequenceFile, model: &LanguageModel, vocabulary: &Vocabulary, dir: &Path) -> Result<Self> {
+    pub(crate) fn new(
+        run: &SequenceFile,
+        model: &LanguageModel,
+        tokenizer: &TextTokenizer,
+        dir: &Path,
+    ) -> Result<Self> {
         Ok(match run.replay.as_ref().map(|replay| &replay.from) {
             None => Self::Nothing,
             Some(ReplayFrom::Tasks) => Self::Tasks,
             Some(ReplayFrom::Text { sources, window }) => {
-                Self::Text(Windows::new(stream(sources, vocabulary, model)?, *window))
+                Self::Text(Windows::new(stream(sources, tokenizer, model)?, *window))
             }
             Some(&ReplayFrom::Generated { texts, length }) => {
                 let path = dir.join(GENERATED);
@@ -91,12 +96,12 @@ impl Replayed {
 }
 
 /// All documents as one row of tokens, each behind the token that a text begins with.
-fn stream(sources: &[TextSource], vocabulary: &Vocabulary, model: &LanguageModel) -> Result<Vec<u32>> {
+fn stream(sources: &[TextSource], tokenizer: &TextTokenizer, model: &LanguageModel) -> Result<Vec<u32>> {
     let mut tokens = Vec::new();
     for source in sources {
         for document in source.documents(Path::new(""))? {
             tokens.push(model.first_token());
-            tokens.extend(vocabulary.encode(&document)?);
+            tokens.extend(tokenizer.text(&document)?);
         }
     }
     Ok(tokens)

@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use orbit_core::score::divergence;
 use orbit_core::{MicroBatch, Model};
+use orbit_data::Loader;
 use orbit_data::instruct::{Limits, Prompts, Task, TaskSequence};
-use orbit_data::{Loader, Vocabulary};
 use orbit_models::Extension;
 use orbit_models::LanguageModel;
 use orbit_models::weights::Dtype;
@@ -111,22 +111,17 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, _lock: Lock, quiet: bool) -> R
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?.unwrap_or_default();
     let base = Base::open(&run.model.path, &device)?;
     vectors::check(&run.hooks, &base.model, &device)?;
-    let vocabulary = base.vocabulary()?;
+    let tokenizer = &base.speech.tokenizer;
     let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
-    let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
-    let examiner = Examiner {
-        prompts: &prompts,
-        vocabulary: &vocabulary,
-        longest: run.sequence.answer,
-        batch: run.evaluate.batch,
-        quiet,
-    };
+    let prompts = Prompts::new(&base.speech.chat, tokenizer, limits)?;
+    let examiner =
+        Examiner { prompts: &prompts, tokenizer, longest: run.sequence.answer, batch: run.evaluate.batch, quiet };
     let watch = run.evaluate.watch.as_ref();
-    let watch = watch.map(|section| Watch::open(section, &base.model, &vocabulary, &prompts)).transpose()?;
+    let watch = watch.map(|section| Watch::open(section, &base.model, tokenizer, &prompts)).transpose()?;
     let mut course = Course::new(run, &base.model, watch.as_ref(), dir, quiet);
     course.check()?;
     let measuring = Measuring { run, tasks, suites: &suites, examiner, base: &base.model };
-    let replayed = Replayed::new(run, &base.model, &vocabulary, dir)?;
+    let replayed = Replayed::new(run, &base.model, tokenizer, dir)?;
     let loaders = (0..tasks.len()).map(|stage| examples::loader(run, &prompts, tasks, stage, &replayed));
     let loaders = loaders.collect::<Result<Vec<_>>>()?;
     let before = measuring.before(dir)?;
@@ -140,7 +135,7 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, _lock: Lock, quiet: bool) -> R
             let Some(ended) = course.train(stage, loader)? else { return Ok(None) };
             let record = measuring.after(stage, &ended)?;
             if stage + 1 == tasks.len() && run.sequence.adapters != Adapters::PerTask {
-                save_model(&ended, &base, &vocabulary, course.origin(), dir)?;
+                save_model(&ended, &base, course.origin(), dir)?;
             }
             write_json(&scores, &record)?;
         }
@@ -217,9 +212,9 @@ impl Measuring<'_> {
     }
 
     fn suites_of(&self, model: &LanguageModel) -> Result<Measured> {
-        let Examiner { vocabulary, quiet, .. } = self.examiner;
+        let Examiner { tokenizer, quiet, .. } = self.examiner;
         let suites = match &self.run.evaluate.text {
-            Some(config) => language::measure(model, vocabulary, self.suites, config.batch_tokens, quiet)?,
+            Some(config) => language::measure(model, tokenizer, self.suites, config.batch_tokens, quiet)?,
             None => Vec::new(),
         };
         Ok(Measured { suites, tasks: Vec::new() })
@@ -239,13 +234,12 @@ impl Measuring<'_> {
 }
 
 /// Saves the result; an adapter is merged in.
-fn save_model(ended: &Ended, base: &Base, vocabulary: &Vocabulary, origin: String, dir: &Path) -> Result<()> {
+fn save_model(ended: &Ended, base: &Base, origin: String, dir: &Path) -> Result<()> {
     let about =
         Extension { origin: Some(origin), base_vocabulary: base.model.base_vocabulary(), ..Extension::default() };
     run_dir::write_dir(&dir.join("model"), |place| {
         ended.merged()?.save(place, Dtype::F32, &about)?;
-        vocabulary.save(place)?;
-        Ok(base.chat.save(place)?)
+        base.speech.save(&base.speech.tokenizer, place)
     })
 }
 

@@ -2,11 +2,10 @@
 
 use anyhow::{Context, Result};
 use orbit_core::score::{Choices, choices};
-use orbit_data::Vocabulary;
+use orbit_data::TextTokenizer;
 use orbit_data::instruct::{Prompts, Task};
 use orbit_data::metric::Score;
-use orbit_data::text::score_choices;
-use orbit_data::vocabulary::guarded;
+use orbit_data::text::likeliest;
 use orbit_models::LanguageModel;
 use orbit_models::generate::{Answering, answers};
 use serde::{Deserialize, Serialize};
@@ -29,7 +28,7 @@ pub(crate) struct TaskResult {
 #[derive(Clone, Copy)]
 pub(crate) struct Examiner<'a> {
     pub(crate) prompts: &'a Prompts<'a>,
-    pub(crate) vocabulary: &'a Vocabulary,
+    pub(crate) tokenizer: &'a TextTokenizer,
     /// Tokens an answer, at most.
     pub(crate) longest: usize,
     /// Answers at a time.
@@ -74,27 +73,18 @@ impl Examiner<'_> {
             progress.set(done, &[]);
         })?;
         progress.finish();
-        let tokenizer = self.vocabulary.tokenizer();
-        let text =
-            |tokens: &Vec<u32>| Ok(guarded("reading an answer", || tokenizer.decode(tokens, true))?.trim().to_owned());
+        let text = |tokens: &Vec<u32>| Ok(self.tokenizer.decode_answer(tokens)?.trim().to_owned());
         written.iter().map(text).collect()
     }
 
     fn chosen(&self, model: &LanguageModel, task: &Task, adapters: &[Option<usize>]) -> Result<TaskResult> {
-        let questions = task.test.iter().map(|instance| self.prompts.question(task, instance));
-        let questions = questions.collect::<orbit_data::Result<Vec<_>>>()?;
-        let items = questions.iter().enumerate().map(|(at, question)| {
-            let continuations = question.choices.iter().map(|choice| self.vocabulary.encode(choice));
-            let continuations = continuations.collect::<orbit_data::Result<_>>()?;
-            let adapter = adapters.get(at).copied().flatten();
-            Ok(Choices { context: self.vocabulary.encode(&question.context)?, continuations, adapter })
+        let items = task.test.iter().enumerate().map(|(at, instance)| {
+            let (context, continuations) = self.prompts.choices(task, instance)?;
+            Ok(Choices { context, continuations, adapter: adapters.get(at).copied().flatten() })
         });
-        let scores = choices(model, &items.collect::<Result<Vec<_>>>()?, BATCH_TOKENS, &mut |_| {})?;
-        let taken: Vec<usize> = questions
-            .iter()
-            .zip(&scores)
-            .map(|(question, scores)| score_choices(scores, &question.lengths()).0)
-            .collect();
+        let items = items.collect::<Result<Vec<_>>>()?;
+        let scores = choices(model, &items, BATCH_TOKENS, &mut |_| {})?;
+        let taken: Vec<usize> = scores.iter().map(|scores| likeliest(scores)).collect();
         let words = task.choices.as_deref().unwrap_or_default();
         let answers = taken.iter().map(|&at| words.get(at).cloned().unwrap_or_default()).collect();
         Ok(TaskResult { name: task.name.clone(), score: task.score_choices(&taken)?, answers })

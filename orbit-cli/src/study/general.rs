@@ -32,11 +32,10 @@ pub(crate) fn tune(
     }
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let base = Base::open(&model.path, &orbit_core::device(&study.device)?)?;
-    let vocabulary = base.vocabulary()?;
     let seed = study.seeds.first().copied().unwrap_or(1);
     let run = study.run(model, model.path.clone(), None, seed);
     let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
-    let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
+    let prompts = Prompts::new(&base.speech.chat, &base.speech.tokenizer, limits)?;
     let (tasks, _) = TaskSequence::read(&general.tasks, Path::new(""))?;
     let examples = tasks.tasks().iter().map(|task| learned(&prompts, task)).collect::<Result<Vec<_>>>()?.concat();
     let loader = Loader::new(examples, run.train.batch, run.train.micro_batch(), seed)?;
@@ -57,8 +56,7 @@ pub(crate) fn tune(
     let about = Extension { origin: Some(fit.origin_digest()), ..Extension::default() };
     write_dir(&place, |partial| {
         fit.model().save(partial, Dtype::F32, &about)?;
-        vocabulary.save(partial)?;
-        Ok(base.chat.save(partial)?)
+        base.speech.save(&base.speech.tokenizer, partial)
     })?;
     Ok(Some(place))
 }

@@ -162,10 +162,10 @@ impl Router {
     pub(crate) fn scores(&self, quiet: bool) -> Result<Vec<TaskScores>> {
         let Experts { run, tasks, base, .. } = &self.experts;
         let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
-        let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
-        let vocabulary = base.vocabulary()?;
+        let tokenizer = &base.speech.tokenizer;
+        let prompts = Prompts::new(&base.speech.chat, tokenizer, limits)?;
         let (longest, batch) = (run.sequence.answer, run.evaluate.batch);
-        let examiner = Examiner { prompts: &prompts, vocabulary: &vocabulary, longest, batch, quiet };
+        let examiner = Examiner { prompts: &prompts, tokenizer, longest, batch, quiet };
         let model = self.experts.model()?;
         let asked = tasks.iter().flat_map(|task| task.test.iter().map(move |instance| (task, instance)));
         let asked = asked.map(|(task, instance)| prompts.prompt(task, instance));
@@ -206,7 +206,7 @@ impl Router {
     pub(crate) fn speed(&self) -> Result<Speed> {
         let Experts { run, tasks, base, .. } = &self.experts;
         let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
-        let prompts = Prompts::new(&base.chat, &base.tokenizer, limits)?;
+        let prompts = Prompts::new(&base.speech.chat, &base.speech.tokenizer, limits)?;
         let of_each = run.evaluate.batch.div_ceil(tasks.len());
         let asked = tasks.iter().flat_map(|task| task.test.iter().take(of_each).map(move |instance| (task, instance)));
         let asked: Vec<(&Task, &Instance)> = asked.take(run.evaluate.batch).collect();

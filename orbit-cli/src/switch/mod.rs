@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Adapters, SequenceFile};
 use crate::paths;
-use crate::pipeline::Base;
+use crate::pipeline::{Base, Speech};
 use crate::sequence;
 use crate::usage::Usage;
 
@@ -127,7 +127,7 @@ impl Experts {
         instances: impl Iterator<Item = &'a Instance>,
         longest: usize,
     ) -> Result<Vec<Vec<u32>>> {
-        let Base { chat, tokenizer, .. } = self.reader();
+        let Speech { chat, tokenizer, .. } = &self.reader().speech;
         let [cut, whole] =
             [longest, usize::MAX].map(|prompt| Prompts::new(chat, tokenizer, Limits { prompt, ..Limits::NONE }));
         let (cut, whole) = (cut?, whole?);
@@ -230,7 +230,7 @@ impl Router {
     /// Where a prompt, given as the user's words, goes.
     pub(crate) fn route(&self, words: &str) -> Result<Route> {
         let reader = self.experts.reader();
-        let tokens = reader.vocabulary()?.encode(&reader.chat.turn(words, "?")?.prompt)?;
+        let tokens = reader.speech.prompt(words)?;
         let mut routes = self.experts.route(&self.switch, &[tokens], self.card.longest)?;
         routes.pop().context("a prompt has a route")
     }

@@ -27,23 +27,26 @@ impl Turns {
     pub fn new(chat: &ChatTemplate, vocabulary: &Vocabulary) -> Result<Self> {
         // Two special tokens stand for the words, so that the places of the words are found among the ids.
         let (user, answer) = (vocabulary.start(), vocabulary.end());
-        let turn = chat.turn(&vocabulary.name(user)?, &vocabulary.name(answer)?)?;
-        let tokens = vocabulary.encode(&(turn.prompt + &turn.answer))?;
-        let find = |token| {
+        let tokenizer = vocabulary.text();
+        let turn = chat.turn(&tokenizer.name(user)?, &tokenizer.name(answer)?)?;
+        let (prompt, answered) = tokenizer.answered(&turn.prompt, &turn.answer, !chat.is_plain())?;
+        // What an encoder expects at the end of its text stands behind the words of a prompt, whatever the template writes.
+        let find = |tokens: &[u32], token| {
             let mut places = tokens.iter().enumerate().filter(|&(_, &id)| id == token).map(|(place, _)| place);
             places.next().filter(|_| places.next().is_none())
         };
-        let (Some(user), Some(answer)) = (find(user), find(answer)) else {
+        let all = [&prompt[..], &answered].concat();
+        if find(&all, user).is_none() || find(&all, answer).is_none() {
             return Err(Error::Invalid("the chat template must write each turn's words exactly once".into()));
-        };
-        if answer < user {
-            return Err(Error::Invalid("the chat template writes the answer before the user's turn".into()));
         }
-        let after = &tokens[answer + 1..];
-        let closing = after.iter().position(|&token| vocabulary.is_special(token)).map_or(after.len(), |at| at + 1);
+        let (Some(user), Some(answer)) = (find(&prompt, user), find(&answered, answer)) else {
+            return Err(Error::Invalid("the chat template writes the answer before the user's turn".into()));
+        };
+        let after = &answered[answer + 1..];
+        let closing = after.iter().position(|&token| tokenizer.is_special(token)).map_or(after.len(), |at| at + 1);
         Ok(Self {
-            before: tokens[..user].to_vec(),
-            between: tokens[user + 1..answer].to_vec(),
+            before: prompt[..user].to_vec(),
+            between: [&prompt[user + 1..], &answered[..answer]].concat(),
             after: after[..closing].to_vec(),
         })
     }
@@ -106,6 +109,11 @@ impl ItemForm {
     pub(super) fn length(&self, words: usize, answer: usize) -> usize {
         let Turns { before, between, after } = &self.turns;
         before.len() + words + between.len() + answer + after.len()
+    }
+
+    /// The token that closes an answer, or what else the template writes behind it.
+    pub fn closing(&self) -> &[u32] {
+        &self.turns.after
     }
 
     /// The tokens of a semantic-ID string.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Vocabulary;
 use crate::chat::{ChatTemplate, Message};
+use crate::tokenizer::{Reader, TextTokenizer};
 use crate::vocabulary::{SPECIAL_TOKENS, item_tokenizer, train_bpe};
 
 const LEVELS: [usize; 3] = [4, 4, 2];
@@ -17,8 +18,7 @@ const WITH_SYSTEM: &str = "{% for m in messages %}{% if loop.first and messages[
 
 fn vocabulary() -> Vocabulary {
     let tokenizer = train_bpe(["user assistant system Be brief."; 4].into_iter(), 300, &SPECIAL_TOKENS).unwrap();
-    let rows = tokenizer.get_vocab_size(true) as u32;
-    Vocabulary::new(tokenizer, rows, &LEVELS).unwrap()
+    Vocabulary::new(TextTokenizer::new(tokenizer, Reader::Decoder).unwrap(), &LEVELS).unwrap()
 }
 
 fn codes() -> Vec<Vec<u16>> {
@@ -38,10 +38,10 @@ fn form(chat: &ChatTemplate, max_history: usize) -> NextItem {
 /// The tokens of the rendered text, up to the end of the answer.
 fn rendered(chat: &ChatTemplate, history: &[u32], target: u32) -> Vec<u32> {
     let vocabulary = vocabulary();
-    let sid = |&item: &u32| vocabulary.decode(&vocabulary.sid(&codes()[item as usize]).unwrap()).unwrap();
+    let sid = |&item: &u32| vocabulary.text().decode(&vocabulary.sid(&codes()[item as usize]).unwrap()).unwrap();
     let history: String = history.iter().map(sid).collect();
     let messages = [Message::new("user", &history), Message::new("assistant", &sid(&target))];
-    let mut tokens = vocabulary.encode(&chat.render(&messages, false).unwrap()).unwrap();
+    let mut tokens = vocabulary.text().rendered(&chat.render(&messages, false).unwrap()).unwrap();
     let close = tokens.iter().rposition(|&token| token == 2).unwrap();
     tokens.truncate(close + 1);
     tokens
@@ -80,7 +80,7 @@ fn what_a_template_writes_before_the_answer_is_not_learned() {
     let source = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + ('brief ' if m.role == 'assistant' else '') + m.content + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
     let example = form(&chat(source), 5).example(None, &[1], 7).unwrap();
     assert_eq!(example.learned()[0], vocabulary().start());
-    assert!(vocabulary().decode(example.prompt()).unwrap().ends_with("assistant\nbrief "));
+    assert!(vocabulary().text().decode(example.prompt()).unwrap().ends_with("assistant\nbrief "));
 }
 
 #[test]
@@ -128,10 +128,9 @@ fn windows_learn_every_token_but_the_first_once() {
 #[test]
 fn prompts_begin_with_the_user_where_there_are_tokens_for_users() {
     let tokenizer = item_tokenizer(5).unwrap();
-    let rows = tokenizer.get_vocab_size(true) as u32;
-    let vocabulary = Vocabulary::new(tokenizer, rows, &LEVELS).unwrap();
+    let vocabulary = Vocabulary::new(TextTokenizer::new(tokenizer, Reader::Encoder).unwrap(), &LEVELS).unwrap();
     let form = NextItem::new(&ChatTemplate::plain("</s>").unwrap(), &vocabulary, &codes(), 3).unwrap();
-    let name = |user: &str| vocabulary.name(form.prompt(Some(user), &[1]).unwrap()[0]).unwrap();
+    let name = |user: &str| vocabulary.text().name(form.prompt(Some(user), &[1]).unwrap()[0]).unwrap();
     let names: BTreeSet<String> = (0..40).map(|user| name(&format!("u{user}"))).collect();
     assert!(names.len() == 5 && names.iter().all(|name| name.starts_with("<user_")), "{names:?}");
     assert_eq!(name("u1"), name("u1"));
@@ -140,7 +139,7 @@ fn prompts_begin_with_the_user_where_there_are_tokens_for_users() {
     let examples = NextItems::new(form.clone(), [("u1", &[1, 2][..])]).unwrap();
     assert_eq!(examples.get(0), form.example(Some("u1"), &[1], 2).unwrap());
     assert_eq!(examples.get(0).tokens.len(), examples.length(0));
-    assert_eq!(vocabulary.name(*examples.get(0).tokens.last().unwrap()).unwrap(), "</s>");
+    assert_eq!(vocabulary.text().name(*examples.get(0).tokens.last().unwrap()).unwrap(), "</s>");
 }
 
 #[test]
@@ -148,23 +147,31 @@ fn texts_are_asked_for_items_and_items_for_texts() {
     let vocabulary = vocabulary();
     let form = ItemForm::new(&ChatTemplate::chatml().unwrap(), &vocabulary, &codes()).unwrap();
     let pairs = |direction, longest| {
-        Pairs::new(form.clone(), &vocabulary, direction, [("Be brief.", 3), ("user", 4)], longest).unwrap()
+        Pairs::new(form.clone(), vocabulary.text(), direction, [("Be brief.", 3), ("user", 4)], longest).unwrap()
     };
     let shown = |example: Example| {
-        let text = |tokens: &[u32]| vocabulary.decode(tokens).unwrap();
+        let text = |tokens: &[u32]| vocabulary.text().decode(tokens).unwrap();
         (text(example.prompt()), text(example.learned()))
     };
-    let sid = vocabulary.decode(&vocabulary.sid(&codes()[3]).unwrap()).unwrap();
+    let sid = vocabulary.text().decode(&vocabulary.sid(&codes()[3]).unwrap()).unwrap();
     let asked = |words: &str| format!("<|im_start|>user\n{words}<|im_end|>\n<|im_start|>assistant\n");
     let to_id = pairs(Direction::TextToId, 99);
     assert_eq!(shown(to_id.get(0)), (asked("Be brief."), format!("{sid}<|im_end|>")));
-    assert_eq!(to_id.get(0).prompt(), form.text_prompt(&vocabulary, "Be brief.", 99).unwrap());
+    assert_eq!(to_id.get(0).prompt(), form.text_prompt(vocabulary.text(), "Be brief.", 99).unwrap());
     assert_eq!(shown(pairs(Direction::IdToText, 99).get(0)), (asked(&sid), "Be brief.<|im_end|>".to_owned()));
     let cut = pairs(Direction::TextToId, 1);
     assert!(cut.get(0).tokens.len() < to_id.get(0).tokens.len());
+    // A question that was cut is answered and closed; an answer that was cut stays open.
+    assert_eq!((cut.cut_texts(), to_id.cut_texts()), (1, 0));
+    assert!(shown(cut.get(0)).1.ends_with("<|im_end|>"));
+    let open = pairs(Direction::IdToText, 1);
+    assert!(!shown(open.get(0)).1.ends_with("<|im_end|>") && shown(open.get(1)).1.ends_with("<|im_end|>"));
+    assert_eq!([0, 1].map(|index| open.length(index)), [0, 1].map(|index| open.get(index).tokens.len()));
     for index in 0..2 {
         assert_eq!(to_id.get(index).tokens.len(), to_id.length(index));
     }
-    assert!(form.text_prompt(&vocabulary, "user", 0).is_err() && form.text_prompt(&vocabulary, "", 9).is_err());
-    assert!(Pairs::new(form, &vocabulary, Direction::TextToId, [("user", ITEMS)], 9).is_err());
+    assert!(
+        form.text_prompt(vocabulary.text(), "user", 0).is_err() && form.text_prompt(vocabulary.text(), "", 9).is_err()
+    );
+    assert!(Pairs::new(form, vocabulary.text(), Direction::TextToId, [("user", ITEMS)], 9).is_err());
 }

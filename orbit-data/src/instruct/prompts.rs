@@ -1,12 +1,10 @@
 //! Instances as tokens: the words are the user's turn of the model's own chat template, the answer is the model's.
 
 use rayon::prelude::*;
-use tokenizers::Tokenizer;
 
 use super::{Instance, Task};
 use crate::chat::ChatTemplate;
-use crate::text::MultipleChoice;
-use crate::vocabulary::{encode, guarded, is_special};
+use crate::tokenizer::TextTokenizer;
 use crate::{Error, Example, Result};
 
 /// Stands for the answer while the template is looked at: a character for private use, which no template writes.
@@ -30,14 +28,14 @@ impl Limits {
 
 /// Writes instances as prompts and examples of a model.
 ///
-/// Prompt and answer are tokenized apart, so that training sees the very tokens from which an answer is generated. The
-/// answer ends with the special token that closes the turn, if the template writes one; what comes after that is left
-/// out. Words that the template writes between the prompt it asks with and the answer, such as an empty thought, belong
-/// to the prompt.
+/// An answer is the tokens that stand behind those of its prompt, from which a model generates. It ends with the special token
+/// that closes the turn, if the template writes one; what comes after that is left out. Words that the template writes between
+/// the prompt it asks with and the answer, such as an empty thought, belong to the prompt. Control tokens that are spelled in
+/// the task's own words are text.
 #[derive(Debug, Clone)]
 pub struct Prompts<'a> {
     chat: &'a ChatTemplate,
-    tokenizer: &'a Tokenizer,
+    tokenizer: &'a TextTokenizer,
     limits: Limits,
     /// What the template writes before every answer.
     lead: String,
@@ -63,15 +61,15 @@ impl<'a> Prompts<'a> {
     ///
     /// # Errors
     /// When a limit is 0, the template does not render, or it does not write the answer.
-    pub fn new(chat: &'a ChatTemplate, tokenizer: &'a Tokenizer, limits: Limits) -> Result<Self> {
+    pub fn new(chat: &'a ChatTemplate, tokenizer: &'a TextTokenizer, limits: Limits) -> Result<Self> {
         if limits.prompt == 0 || limits.answer == 0 {
             return Err(Error::Invalid("a prompt and an answer need at least one token each".into()));
         }
         let turn = chat.turn("?", PROBE)?;
         let missing = || Error::Invalid("the chat template does not write the model's words".into());
         let (lead, after) = turn.answer.split_once(PROBE).ok_or_else(missing)?;
-        let after = encode(tokenizer, after)?;
-        let place = after.iter().position(|&token| is_special(tokenizer, token));
+        let after = tokenizer.rendered(after)?;
+        let place = after.iter().position(|&token| tokenizer.is_special(token));
         let behind = place.map_or(0, |at| after.len() - at - 1);
         let closing = place.map(|at| after[at]);
         Ok(Self { chat, tokenizer, limits, lead: lead.to_owned(), behind, closing })
@@ -101,11 +99,13 @@ impl<'a> Prompts<'a> {
     /// # let instance = |input: &str, output: &str| Instance { instruction: "Add.".into(), input: input.into(), outputs: vec![output.into()] };
     /// # let instances = vec![instance("1 + 1", "2"), instance("1 + 2", "3")];
     /// # let task = Task { name: "sums".into(), train: instances.clone(), test: instances, metric: Metric::ExactMatch, choices: None, chance: None, template: Template::plain(), steps: None, paraphrases: vec![] };
+    /// # use orbit_data::tokenizer::{Reader, TextTokenizer};
     /// let tokenizer = train_bpe(["user assistant Add."].into_iter(), 300, &SPECIAL_TOKENS)?;
+    /// let tokenizer = TextTokenizer::new(tokenizer, Reader::Decoder)?;
     /// let chat = ChatTemplate::chatml()?;
     /// let prompts = Prompts::new(&chat, &tokenizer, Limits::NONE)?;
     /// let examples = prompts.examples(&task, &task.train)?.examples;
-    /// let text = |tokens: &[u32]| tokenizer.decode(tokens, false).unwrap();
+    /// let text = |tokens: &[u32]| tokenizer.decode(tokens).unwrap();
     /// assert_eq!(text(examples[0].prompt()), "<|im_start|>user\nAdd.\n\n1 + 1<|im_end|>\n<|im_start|>assistant\n");
     /// assert_eq!(text(examples[0].learned()), "2<|im_end|>");
     /// assert_eq!(Loader::new(examples, 2, 2, 0)?.steps_per_epoch(), 1);
@@ -129,24 +129,29 @@ impl<'a> Prompts<'a> {
     /// The example of an instance, whether its input was cut, and whether its answer was.
     fn learn(&self, task: &Task, instance: &Instance) -> Result<(Example, bool, bool)> {
         let missing = || Error::Invalid(format!("task '{}': an instance has no output to learn", task.name));
-        let prompt = self.fitted(task, instance, instance.outputs.first().ok_or_else(missing)?.trim())?;
-        let mut learned = encode(self.tokenizer, &prompt.answer)?;
+        let answer = instance.outputs.first().ok_or_else(missing)?.trim();
+        let fitted = self.fitted(task, instance, answer)?;
+        let (prompt, mut learned) = self.tokenizer.answered(&fitted.prompt, &fitted.answer, !self.chat.is_plain())?;
         learned.truncate(learned.len().saturating_sub(self.behind));
         let cut_answer = learned.len() > self.limits.answer;
         learned.truncate(self.limits.answer);
-        let answer = prompt.tokens.len();
-        Ok((Example { tokens: [prompt.tokens, learned].concat(), answer }, prompt.cut, cut_answer))
+        let answer = prompt.len();
+        Ok((Example { tokens: [prompt, learned].concat(), answer }, fitted.cut, cut_answer))
     }
 
-    /// An instance as a question whose choices are those of the task, to be scored by log-likelihood. Nothing is cut.
+    /// The prompt of an instance and the choices of its task behind it, to be scored by log-likelihood. Nothing is cut.
     ///
     /// # Errors
-    /// When a template fails, the task has no choices, or the instance's answer is not one of them.
-    pub fn question(&self, task: &Task, instance: &Instance) -> Result<MultipleChoice> {
-        let missing = || Error::Invalid(format!("task '{}': the answer is not one of its choices", task.name));
-        let gold = task.gold(instance).ok_or_else(missing)?;
-        let context = self.turn(task, &instance.instruction, &instance.input, PROBE)?.0;
-        Ok(MultipleChoice { context, choices: task.choices.clone().unwrap_or_default(), gold })
+    /// When a template fails, or the task has no choices.
+    pub fn choices(&self, task: &Task, instance: &Instance) -> Result<(Vec<u32>, Vec<Vec<u32>>)> {
+        let missing = || Error::Invalid(format!("task '{}' has no choices", task.name));
+        let choices = task.choices.as_ref().filter(|choices| !choices.is_empty()).ok_or_else(missing)?;
+        let prompt = self.turn(task, &instance.instruction, &instance.input, PROBE)?.0;
+        let by_template = !self.chat.is_plain();
+        let behind =
+            |choice: &String| Ok(self.tokenizer.answered(&prompt, &self.tokenizer.guard(choice), by_template)?.1);
+        let continuations = choices.iter().map(behind).collect::<Result<_>>()?;
+        Ok((self.tokenizer.prompt(&prompt, by_template)?, continuations))
     }
 
     /// The prompt with as much of the input as fits, and the answer's text.
@@ -154,9 +159,9 @@ impl<'a> Prompts<'a> {
         let mut input = instance.input.as_str();
         loop {
             let (prompt, answer) = self.turn(task, &instance.instruction, input, answer)?;
-            let tokens = encode(self.tokenizer, &prompt)?;
+            let tokens = self.tokenizer.prompt(&prompt, !self.chat.is_plain())?;
             if tokens.len() <= self.limits.prompt {
-                return Ok(Fitted { tokens, answer, cut: input.len() < instance.input.len() });
+                return Ok(Fitted { prompt, tokens, answer, cut: input.len() < instance.input.len() });
             }
             if input.is_empty() {
                 return Err(Error::Invalid(format!(
@@ -167,23 +172,14 @@ impl<'a> Prompts<'a> {
                     self.limits.prompt
                 )));
             }
-            input = self.shortened(input, tokens.len() - self.limits.prompt)?;
+            input = self.tokenizer.shortened(input, tokens.len() - self.limits.prompt)?;
         }
     }
 
-    /// `input` without the last `tokens` of its tokens, at least one character shorter.
-    fn shortened<'t>(&self, input: &'t str, tokens: usize) -> Result<&'t str> {
-        let encoding = guarded("tokenizing", || self.tokenizer.encode(input, false))?;
-        let kept = encoding.len().saturating_sub(tokens);
-        let end = kept.checked_sub(1).and_then(|last| encoding.get_offsets().get(last)).map_or(0, |&(_, end)| end);
-        let last = input.char_indices().next_back().map_or(0, |(at, _)| at);
-        Ok(input[..input.floor_char_boundary(end.min(last))].trim_end())
-    }
-
-    /// The prompt and, with what closes it, the answer.
+    /// The prompt and, with what closes it, the answer. Both are guarded.
     fn turn(&self, task: &Task, instruction: &str, input: &str, answer: &str) -> Result<(String, String)> {
         let words = task.template.render(task.choices.as_deref().unwrap_or_default(), instruction, input)?;
-        let turn = self.chat.turn(&words, answer)?;
+        let turn = self.chat.turn(&self.tokenizer.guard(&words), &self.tokenizer.guard(answer))?;
         let changed = || Error::Invalid("the chat template does not write every answer in the same way".into());
         let rest = turn.answer.strip_prefix(&self.lead).ok_or_else(changed)?;
         Ok((turn.prompt + &self.lead, rest.to_owned()))
@@ -191,6 +187,7 @@ impl<'a> Prompts<'a> {
 }
 
 struct Fitted {
+    prompt: String,
     tokens: Vec<u32>,
     answer: String,
     cut: bool,

@@ -7,7 +7,7 @@ use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::failed;
+use crate::tokenizer::failed;
 use crate::{Error, Result};
 
 /// The special tokens of ChatML, for [`train_bpe`].

@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::{AddedToken, Tokenizer};
 
-use super::failed;
 use crate::Result;
+use crate::tokenizer::failed;
 
 /// The special tokens of T5, whose first fills short rows and whose second ends an answer. The sentinels are those that every T5
 /// has; nothing here uses them.

@@ -1,6 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::path::Path;
+
+use tokenizers::Tokenizer;
+
 use super::*;
+use crate::tokenizer::tokenizer_of;
 
 const TEXT: &str = "the cat sat on the mat, and 12 cats sat on 34 mats.\n";
 
@@ -12,17 +17,22 @@ fn rows() -> u32 {
     tokenizer().get_vocab_size(true) as u32
 }
 
+fn vocabulary_of(codes: &[usize]) -> Result<Vocabulary> {
+    Vocabulary::new(TextTokenizer::new(tokenizer(), Reader::Decoder)?, codes)
+}
+
 fn vocabulary() -> Vocabulary {
-    Vocabulary::new(tokenizer(), rows(), &[3, 4]).unwrap()
+    vocabulary_of(&[3, 4]).unwrap()
 }
 
 #[test]
-fn new_tokens_run_on_from_the_model_rows() {
+fn new_tokens_have_the_ids_that_the_tokenizer_gives() {
     let vocabulary = vocabulary();
     let base = rows();
     assert_eq!((vocabulary.start(), vocabulary.end(), vocabulary.new_tokens()), (base, base + 1, 9));
+    assert_eq!(vocabulary.base_tokens(), base as usize);
     assert_eq!(vocabulary.sid(&[2, 3]).unwrap(), [base, base + 4, base + 8, base + 1]);
-    assert_eq!(vocabulary.name(base + 8).unwrap(), "<sid_1_3>");
+    assert_eq!(vocabulary.text().name(base + 8).unwrap(), "<sid_1_3>");
 }
 
 #[test]
@@ -34,34 +44,15 @@ fn codes_that_are_not_there_are_errors() {
 }
 
 #[test]
-fn encoding_finds_special_tokens_and_adds_none() {
-    let vocabulary = vocabulary();
-    let text = "<|im_start|>the<start_of_sid><sid_0_1><sid_1_0><end_of_sid> cat";
-    let tokens = vocabulary.encode(text).unwrap();
-    let sid = vocabulary.sid(&[1, 0]).unwrap();
-    assert_eq!(tokens[0], 1);
-    assert!(tokens.windows(4).any(|window| window == sid));
-    assert_eq!(vocabulary.decode(&tokens).unwrap(), text);
-    assert!(vocabulary.is_special(1) && vocabulary.is_special(sid[1]) && !vocabulary.is_special(70));
-}
-
-#[test]
-fn a_tokenizer_that_does_not_fit_the_model_is_an_error() {
-    for rows in [rows() - 1, rows() + 1] {
-        let message = Vocabulary::new(tokenizer(), rows, &[3, 4]).unwrap_err().to_string();
-        assert!(message.contains(&format!("model's {rows} embedding rows")), "{message}");
-    }
-}
-
-#[test]
 fn a_saved_vocabulary_takes_the_same_semantic_ids_only() {
     let dir = tempfile::tempdir().unwrap();
-    vocabulary().save(dir.path()).unwrap();
-    let read = Vocabulary::read(dir.path(), rows(), &[3, 4]).unwrap();
-    assert_eq!(read.sid(&[2, 3]).unwrap(), vocabulary().sid(&[2, 3]).unwrap());
-    assert!(Vocabulary::read(dir.path(), rows(), &[4, 4]).is_err());
-    assert!(Vocabulary::read(dir.path(), rows(), &[3, 3]).is_err());
-    assert!(Vocabulary::read(&dir.path().join("none"), rows(), &[3]).is_err());
+    vocabulary().text().save(dir.path()).unwrap();
+    let read = |codes: &[usize]| Vocabulary::read(dir.path(), Reader::Decoder, codes);
+    assert_eq!(read(&[3, 4]).unwrap().sid(&[2, 3]).unwrap(), vocabulary().sid(&[2, 3]).unwrap());
+    for others in [&[4, 4][..], &[3, 3], &[3], &[]] {
+        assert!(read(others).unwrap_err().to_string().contains("start from a tokenizer without semantic IDs"));
+    }
+    assert!(Vocabulary::read(&dir.path().join("none"), Reader::Decoder, &[3]).is_err());
 }
 
 #[test]
@@ -75,11 +66,11 @@ fn training_gives_the_same_tokenizer_every_time() {
 
 #[test]
 fn trained_tokenizers_write_back_any_text() {
-    let vocabulary = vocabulary();
+    let tokenizer = TextTokenizer::new(tokenizer(), Reader::Decoder).unwrap();
     for text in [TEXT, "  déjà vu\t2024 🙂\r\n", ""] {
-        assert_eq!(vocabulary.decode(&vocabulary.encode(text).unwrap()).unwrap(), text);
+        assert_eq!(tokenizer.decode(&tokenizer.text(text).unwrap()).unwrap(), text);
     }
-    assert_eq!(vocabulary.encode("2024").unwrap().len(), 4);
+    assert_eq!(tokenizer.text("2024").unwrap().len(), 4);
 }
 
 #[test]
@@ -88,27 +79,14 @@ fn a_size_without_room_for_the_bytes_is_an_error() {
     assert!(message.contains("at least 259"), "{message}");
 }
 
-/// The library that reads tokenizers panics on the first; the others are of ids and sizes that do not fit.
-#[test]
-fn a_broken_tokenizer_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("tokenizer.json");
-    let whole = tokenizer().to_string(false).unwrap();
-    let decoder = whole.find("\"decoder\":").unwrap() + "\"decoder\":".len();
-    let broken = format!("{}{{\"type\":\"ByteLevel\",\"use_", &whole[..decoder]);
-    for definition in [broken.as_str(), "{}", "", &"[".repeat(100_000)] {
-        std::fs::write(&path, definition).unwrap();
-        let why = read_tokenizer(&path).unwrap_err().to_string();
-        assert!(why.contains("tokenizer.json"), "{why}");
-    }
-}
-
 #[test]
 fn semantic_ids_beyond_any_vocabulary_are_an_error() {
-    let why = |rows: u32, codes: &[usize]| Vocabulary::new(tokenizer(), rows, codes).unwrap_err().to_string();
-    assert!(why(rows(), &[usize::MAX, 2]).contains("there may be"));
-    assert!(why(rows(), &[65_536; 1000]).contains("65536002 new tokens"));
-    assert!(why(u32::MAX - 1, &[2]).contains("behind 4294967294"));
+    let why = |codes: &[usize]| vocabulary_of(codes).unwrap_err().to_string();
+    assert!(why(&[usize::MAX, 2]).contains("there may be"));
+    assert!(why(&[65_536; 1000]).contains("65536002 new tokens"));
+    let last = r#"{"model": {"type": "WordLevel", "vocab": {"<u>": 4294967280}, "unk_token": "<u>"}}"#;
+    let last = TextTokenizer::new(tokenizer_of(last.as_bytes(), Path::new("t")).unwrap(), Reader::Decoder).unwrap();
+    assert!(Vocabulary::new(last, &[20]).is_err());
 }
 
 /// The ids of a file may be any, also the last that there is.

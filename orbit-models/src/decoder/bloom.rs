@@ -132,6 +132,10 @@ impl Bloom {
             heads: config.num_attention_heads,
         }
     }
+
+    pub(super) fn embedding_mut(&mut self) -> &mut Linear {
+        &mut self.word_embeddings
+    }
 }
 
 impl Stack for Bloom {

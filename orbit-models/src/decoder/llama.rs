@@ -154,6 +154,10 @@ impl Llama {
             rope_theta: config.rope_theta,
         }
     }
+
+    pub(super) fn embedding_mut(&mut self) -> &mut Linear {
+        &mut self.embed_tokens
+    }
 }
 
 impl Stack for Llama {

@@ -84,12 +84,19 @@ impl T5Config {
     /// `MT5ForConditionalGeneration`, or a variant of it that this crate does not compute (another activation, an encoder
     /// alone); or its sizes do not fit together.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
-        let path = dir.as_ref().join(CONFIG_FILE);
+        Ok(Self::read_with_head(dir.as_ref())?.0)
+    }
+
+    /// As [`read`](Self::read), and whether the file is of transformers 5, to which an output layer in the weights is the model's
+    /// own whatever the file says.
+    pub(crate) fn read_with_head(dir: &Path) -> Result<(Self, bool)> {
+        let path = dir.join(CONFIG_FILE);
         let file: ConfigFile = atomic::read_json(&path)?;
+        let own_head = file.is_of_transformers_5();
         let fault = |(key, reason): Fault| Error::config(&path, key, reason);
         let config = file.config().map_err(fault)?;
         config.check().map_err(fault)?;
-        Ok(config)
+        Ok((config, own_head))
     }
 
     /// Writes `config.json` in `dir`, atomically, such that transformers loads it. `dtype` is how the weights beside it are
@@ -128,6 +135,11 @@ impl T5Config {
         let tables = 2 * self.relative_attention_num_buckets * self.num_heads;
         let embeddings = if self.tie_word_embeddings { 1 } else { 2 } * self.vocab_size * d;
         embeddings + blocks + tables + 2 * d
+    }
+
+    /// What the last hidden state is multiplied by before the output layer.
+    pub(crate) fn output_scale(&self) -> f64 {
+        if self.scale_decoder_outputs { (self.d_model as f64).powf(-0.5) } else { 1.0 }
     }
 
     /// Whether the sizes fit together.

@@ -159,6 +159,13 @@ impl EncoderDecoder {
         Self::from_source(config.clone(), &mut source, device)
     }
 
+    /// Keeps the first `rows` rows of the tables of tokens: an embedding may have rows that no token has.
+    pub(crate) fn keep_rows(mut self, rows: usize) -> Self {
+        std::iter::once(&mut self.shared).chain(&mut self.lm_head).for_each(|table| table.keep_rows(rows));
+        self.config.vocab_size = self.config.vocab_size.min(rows);
+        self
+    }
+
     /// Adds `count` tokens after those the model was loaded with, in place of any added before. Input and output rows are each
     /// drawn from the normal distribution that fits the rows there are, column by column.
     pub fn with_new_tokens(mut self, count: usize, seed: u64) -> Self {
@@ -332,7 +339,7 @@ impl Model for EncoderDecoder {
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         let head = self.lm_head.as_ref().unwrap_or(&self.shared);
-        let by = if self.config.scale_decoder_outputs { (self.config.d_model as f64).powf(-0.5) } else { 1.0 };
+        let by = self.config.output_scale();
         let hidden = if by == 1.0 { hidden } else { hidden.mul_scalar(by) };
         scores(hidden, head.weight.val(), self.new_tokens.as_ref())
     }

@@ -1,16 +1,16 @@
 //! Prompts and examples.
 
 use proptest::prelude::*;
-use tokenizers::Tokenizer;
 
 use super::*;
 use crate::chat::{ChatTemplate, Message};
-use crate::vocabulary::{SPECIAL_TOKENS, encode, train_bpe};
+use crate::tokenizer::{Reader, TextTokenizer};
+use crate::vocabulary::{SPECIAL_TOKENS, train_bpe};
 use crate::{Example, Loader};
 
-fn tokenizer() -> Tokenizer {
+fn tokenizer() -> TextTokenizer {
     let text = "user assistant Definition: Now complete the following example - Input: Output: weather rain größer";
-    train_bpe([text; 4].into_iter(), 340, &SPECIAL_TOKENS).unwrap()
+    TextTokenizer::new(train_bpe([text; 4].into_iter(), 340, &SPECIAL_TOKENS).unwrap(), Reader::Decoder).unwrap()
 }
 
 fn chat(source: &str) -> ChatTemplate {
@@ -24,7 +24,7 @@ fn chatml() -> ChatTemplate {
 }
 
 fn text(tokens: &[u32]) -> String {
-    tokenizer().decode(tokens, false).unwrap()
+    tokenizer().decode(tokens).unwrap()
 }
 
 /// A task with one instance.
@@ -133,15 +133,25 @@ fn limits_that_leave_no_room_are_errors() {
 }
 
 #[test]
-fn choices_become_questions() {
+fn choices_stand_behind_the_prompt() {
     let task = read("fruit", TaskForm::OLora);
     let (chat, tokenizer) = (chatml(), tokenizer());
     let prompts = Prompts::new(&chat, &tokenizer, Limits::NONE).unwrap();
-    let question = prompts.question(&task, &task.train[0]).unwrap();
-    assert_eq!((question.choices.as_slice(), question.gold), (&["sweet".to_owned(), "sour".to_owned()][..], 1));
-    assert_eq!(encode(&tokenizer, &question.context).unwrap(), prompts.prompt(&task, &task.train[0]).unwrap());
+    let (context, choices) = prompts.choices(&task, &task.train[0]).unwrap();
+    assert_eq!(context, prompts.prompt(&task, &task.train[0]).unwrap());
+    assert_eq!(choices.iter().map(|choice| text(choice)).collect::<Vec<_>>(), ["sweet", "sour"]);
     let open = read("sums", TaskForm::Jsonl);
-    assert!(prompts.question(&open, &open.train[0]).unwrap_err().to_string().contains("not one of its choices"));
+    assert!(prompts.choices(&open, &open.train[0]).unwrap_err().to_string().contains("has no choices"));
+}
+
+#[test]
+fn control_tokens_in_a_task_are_text() {
+    let (chat, tokenizer) = (chatml(), tokenizer());
+    let task = task("rain <|im_end|>", "a <|im_start|> coat");
+    let example = example(&chat, Limits::NONE, &task).examples.remove(0);
+    let controls = |tokens: &[u32]| tokens.iter().filter(|&&token| tokenizer.is_special(token)).count();
+    assert_eq!((controls(example.prompt()), controls(example.learned())), (3, 1));
+    assert!(text(example.learned()).contains("a <|im_start|> coat<|im_end|>"));
 }
 
 #[test]

@@ -109,6 +109,12 @@ impl ConfigFile {
         }
     }
 
+    /// Whether transformers 5 wrote it, which every time says that the output layer is the embedding. Of an mT5 it writes no key
+    /// that older versions do not have, and those leave the output layer out where it is the embedding.
+    pub(super) fn is_of_transformers_5(&self) -> bool {
+        self.scale_decoder_outputs.is_some() || self.model_type == ModelType::Mt5.name()
+    }
+
     pub(super) fn config(self) -> Result<T5Config, Fault> {
         let model_type = self.model_type()?;
         let feed_forward_proj = self.feed_forward_proj(model_type)?;
