@@ -7,6 +7,7 @@ mod block;
 mod container;
 mod llama;
 mod metadata;
+mod pre_tokenizer;
 mod tokenizer;
 
 use std::path::Path;
@@ -123,6 +124,7 @@ fn model(file: &[u8]) -> Result<GgufModel, String> {
 /// What the metadata say.
 fn described(container: &Container) -> Result<(DecoderConfig, tokenizer::Tokenizer), String> {
     let metadata = Metadata(&container.metadata);
+    llama::check_architecture(&metadata)?;
     let tokenizer = tokenizer::read(&metadata)?;
     let tied = !container.tensors.iter().any(|tensor| tensor.name == "output.weight");
     let config = llama::config(&metadata, tokenizer.len, tied)?;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::metadata::{Metadata, needed};
+use super::pre_tokenizer;
 
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
@@ -20,26 +21,30 @@ pub(super) struct Tokenizer {
 pub(super) fn read(metadata: &Metadata<'_>) -> Result<Tokenizer, String> {
     let model = metadata.text("tokenizer.ggml.model")?.unwrap_or_default();
     if model != "gpt2" {
-        return Err(format!("tokenizer.ggml.model is {model:?}; \"gpt2\" (byte-level BPE) can be read"));
+        return Err(format!(
+            "tokenizer.ggml.model is {model:?}; \"gpt2\" (byte-level BPE) can be read: give a model with another \
+             tokenizer, as \"llama\" (SentencePiece), as a Hugging Face directory"
+        ));
     }
     let key = "tokenizer.ggml.tokens";
     let tokens = needed(key, metadata.texts(key)?)?;
+    let pre_tokenizer = pre_tokenizer::read(metadata)?;
     let special = Special::read(metadata, &tokens)?;
     let definition = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
         "added_tokens": added_tokens(metadata, &tokens)?,
-        "normalizer": null,
-        "pre_tokenizer": pre_tokenizer(metadata)?,
-        "post_processor": special.post_processor(metadata)?,
+        "normalizer": pre_tokenizer.normalizer,
+        "pre_tokenizer": pre_tokenizer.definition,
+        "post_processor": special.post_processor(metadata, pre_tokenizer.add_bos)?,
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": bpe(metadata, &tokens)?,
+        "model": bpe(metadata, &tokens, pre_tokenizer.ignore_merges)?,
     });
     Ok(Tokenizer { len: tokens.len(), definition, config: special.config(metadata)? })
 }
 
-fn bpe(metadata: &Metadata<'_>, tokens: &[&str]) -> Result<Value, String> {
+fn bpe(metadata: &Metadata<'_>, tokens: &[&str], ignore_merges: bool) -> Result<Value, String> {
     let key = "tokenizer.ggml.merges";
     let vocab: Map<String, Value> =
         tokens.iter().zip(0u32..).map(|(token, id)| ((*token).to_owned(), id.into())).collect();
@@ -60,7 +65,7 @@ fn bpe(metadata: &Metadata<'_>, tokens: &[&str]) -> Result<Value, String> {
         "end_of_word_suffix": null,
         "fuse_unk": false,
         "byte_fallback": false,
-        "ignore_merges": false,
+        "ignore_merges": ignore_merges,
         "vocab": vocab,
         "merges": merges,
     }))
@@ -69,19 +74,6 @@ fn bpe(metadata: &Metadata<'_>, tokens: &[&str]) -> Result<Value, String> {
 /// Byte-level tokens hold no spaces, so the only one stands between the two.
 fn split_merge(merge: &str) -> Option<(&str, &str)> {
     merge.split_once(' ').filter(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(' '))
-}
-
-/// How text is cut before merging, by the name llama.cpp gives to it.
-fn pre_tokenizer(metadata: &Metadata<'_>) -> Result<Value, String> {
-    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    let digits = json!({"type": "Digits", "individual_digits": true});
-    match metadata.text("tokenizer.ggml.pre")?.unwrap_or("default") {
-        "gpt-2" => Ok(byte_level),
-        "smollm" | "starcoder" | "refact" | "command-r" => {
-            Ok(json!({"type": "Sequence", "pretokenizers": [digits, byte_level]}))
-        }
-        other => Err(format!("tokenizer.ggml.pre is {other:?}; \"smollm\" and \"gpt-2\" can be read")),
-    }
 }
 
 /// Tokens that are found in text before anything else cuts it.
@@ -122,21 +114,42 @@ impl<'a> Special<'a> {
         Ok(Self { roles })
     }
 
-    /// Puts the first token before every text, where the file asks for it.
-    fn post_processor(&self, metadata: &Metadata<'_>) -> Result<Value, String> {
-        if metadata.flag("tokenizer.ggml.add_bos_token")? != Some(true) {
+    /// Puts the first token before every text and the last behind it, where the file asks for them. `add_bos` counts
+    /// where the file does not say whether it wants the first.
+    fn post_processor(&self, metadata: &Metadata<'_>, add_bos: bool) -> Result<Value, String> {
+        let bos = self.added(metadata, "bos", add_bos)?;
+        let eos = self.added(metadata, "eos", false)?;
+        if bos.is_none() && eos.is_none() {
             return Ok(Value::Null);
         }
-        let key = "tokenizer.ggml.bos_token_id";
-        let (_, id, token) = needed(key, self.roles.iter().find(|(role, ..)| *role == "bos_token"))?;
-        let first = |type_id: u32| json!({"SpecialToken": {"id": token, "type_id": type_id}});
-        let text = |name: &str, type_id: u32| json!({"Sequence": {"id": name, "type_id": type_id}});
+        let special = |token: &&str, type_id: u32| json!({"SpecialToken": {"id": token, "type_id": type_id}});
+        let framed = |name: &str, type_id: u32| {
+            let text = json!({"Sequence": {"id": name, "type_id": type_id}});
+            let first = bos.iter().map(|(_, token)| special(token, type_id));
+            let last = eos.iter().map(|(_, token)| special(token, type_id));
+            first.chain([text]).chain(last).collect::<Vec<_>>()
+        };
+        let pair = [framed("A", 0), framed("B", 1)].concat();
+        let tokens = bos.iter().chain(&eos);
+        let special_tokens: Map<String, Value> = tokens
+            .map(|(id, token)| ((*token).to_owned(), json!({"id": token, "ids": [id], "tokens": [token]})))
+            .collect();
         Ok(json!({
             "type": "TemplateProcessing",
-            "single": [first(0), text("A", 0)],
-            "pair": [first(0), text("A", 0), first(1), text("B", 1)],
-            "special_tokens": {*token: {"id": token, "ids": [id], "tokens": [token]}},
+            "single": framed("A", 0),
+            "pair": pair,
+            "special_tokens": special_tokens,
         }))
+    }
+
+    /// The token called `name`, where it is to be added to every text.
+    fn added(&self, metadata: &Metadata<'_>, name: &str, default: bool) -> Result<Option<(u32, &'a str)>, String> {
+        if !metadata.flag(&format!("tokenizer.ggml.add_{name}_token"))?.unwrap_or(default) {
+            return Ok(None);
+        }
+        let role = format!("{name}_token");
+        let found = self.roles.iter().find(|(other, ..)| *other == role).map(|(_, id, token)| (*id, *token));
+        needed(&format!("tokenizer.ggml.{name}_token_id"), found).map(Some)
     }
 
     fn config(&self, metadata: &Metadata<'_>) -> Result<Value, String> {
@@ -155,3 +168,7 @@ impl<'a> Special<'a> {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
