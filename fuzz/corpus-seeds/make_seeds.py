@@ -647,7 +647,7 @@ meta = [
 ]
 
 
-def gguf_file(tensors):
+def gguf_file(meta, tensors):
     """`tensors`: name, shape with the innermost dimension first, number of the type, bytes."""
     out = b"GGUF" + u32(3) + struct.pack("<QQ", len(tensors), len(meta)) + b"".join((gguf_entry(*m) for m in meta))
     data = b""
@@ -664,7 +664,7 @@ three_tensors = [
     ("blk.0.attn_q.weight", (32, 32), 8, 1088),
     ("output_norm.weight", (32,), 0, 128),
 ]
-put("gguf", "three_tensors", None, gguf_file(three_tensors))
+put("gguf", "three_tensors", None, gguf_file(meta, three_tensors))
 # A tensor each of Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, F64 and BF16.
 k_quants = [
     ("token_embd.weight", (256, 1), 10, 84),
@@ -677,7 +677,16 @@ k_quants = [
     ("output_norm.weight", (3,), 28, 24),
     ("blk.0.ffn_norm.weight", (3,), 30, 6),
 ]
-put("gguf", "k_quants", None, gguf_file(k_quants))
+put("gguf", "k_quants", None, gguf_file(meta, k_quants))
+sentence_piece = [
+    ("tokenizer.ggml.model", 8, gguf_text("llama")),
+    ("tokenizer.ggml.tokens", 9, u32(8) + u64(5) + b"".join(gguf_text(t) for t in ["<unk>", "a", "b", "ab", "<0x0A>"])),
+    ("tokenizer.ggml.scores", 9, u32(6) + u64(5) + floats(0, -1, -2, 0, 0)),
+    ("tokenizer.ggml.token_type", 9, u32(5) + u64(5) + u32(2) + u32(1) + u32(1) + u32(1) + u32(6)),
+]
+replaced = [key for key, *_ in sentence_piece] + ["tokenizer.ggml.pre", "tokenizer.ggml.merges"]
+kept = [entry for entry in meta if entry[0] not in replaced]
+put("gguf", "sentence_piece", None, gguf_file(kept + sentence_piece, three_tensors[2:]))
 
 
 # Checkpoints.

@@ -4,10 +4,11 @@
 //! this one checks every count and offset against the file before it is used.
 
 mod block;
+mod byte_level;
 mod container;
 mod llama;
 mod metadata;
-mod pre_tokenizer;
+mod sentence_piece;
 mod tokenizer;
 
 use std::path::Path;
@@ -42,8 +43,8 @@ impl GgufModel {
     }
 }
 
-/// Reads the GGUF file `path`: Llama models with a byte-level BPE tokenizer, in F64, F32, F16, BF16, Q4_0, Q4_1, Q5_0,
-/// Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL and IQ4_XS.
+/// Reads the GGUF file `path`: Llama models with a byte-level BPE or SentencePiece tokenizer, in F64, F32, F16, BF16,
+/// Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL and IQ4_XS.
 ///
 /// Dequantised weights take 4 bytes an entry.
 ///

@@ -3,10 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::metadata::{Metadata, needed};
-use super::pre_tokenizer;
+use super::{byte_level, sentence_piece};
 
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
+/// The numbers of kinds of tokens: `enum llama_token_type` of llama.cpp.
+pub(super) mod kind {
+    pub(crate) const NORMAL: i64 = 1;
+    pub(crate) const UNKNOWN: i64 = 2;
+    pub(crate) const CONTROL: i64 = 3;
+    pub(crate) const USER_DEFINED: i64 = 4;
+}
 
 /// A tokenizer as Hugging Face's files hold it.
 pub(super) struct Tokenizer {
@@ -18,80 +23,89 @@ pub(super) struct Tokenizer {
     pub(super) config: Value,
 }
 
+/// What makes tokens of text, by the keys of `tokenizer.json`.
+pub(super) struct Steps {
+    pub(super) normalizer: Value,
+    pub(super) pre_tokenizer: Value,
+    pub(super) model: Value,
+    pub(super) decoder: Value,
+    /// Whether the first token comes before every text where the file does not say.
+    pub(super) add_bos: bool,
+}
+
+/// The tokens of a file.
+pub(super) struct Tokens<'a> {
+    pub(super) texts: Vec<&'a str>,
+    /// As many as there are texts.
+    pub(super) kinds: Vec<i64>,
+}
+
 pub(super) fn read(metadata: &Metadata<'_>) -> Result<Tokenizer, String> {
-    let model = metadata.text("tokenizer.ggml.model")?.unwrap_or_default();
-    if model != "gpt2" {
-        return Err(format!(
-            "tokenizer.ggml.model is {model:?}; \"gpt2\" (byte-level BPE) can be read: give a model with another \
-             tokenizer, as \"llama\" (SentencePiece), as a Hugging Face directory"
-        ));
-    }
-    let key = "tokenizer.ggml.tokens";
-    let tokens = needed(key, metadata.texts(key)?)?;
-    let pre_tokenizer = pre_tokenizer::read(metadata)?;
-    let special = Special::read(metadata, &tokens)?;
+    let key = "tokenizer.ggml.model";
+    let model = needed(key, metadata.text(key)?)?;
+    let steps = match model {
+        "gpt2" => byte_level::steps,
+        "llama" => sentence_piece::steps,
+        other => {
+            return Err(format!(
+                "{key} is {other:?}; \"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece) can be read: give a model \
+                 with another tokenizer as a Hugging Face directory"
+            ));
+        }
+    };
+    let tokens = Tokens::read(metadata)?;
+    let steps = steps(metadata, &tokens)?;
+    let special = Special::read(metadata, &tokens.texts)?;
     let definition = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
-        "added_tokens": added_tokens(metadata, &tokens)?,
-        "normalizer": pre_tokenizer.normalizer,
-        "pre_tokenizer": pre_tokenizer.definition,
-        "post_processor": special.post_processor(metadata, pre_tokenizer.add_bos)?,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": bpe(metadata, &tokens, pre_tokenizer.ignore_merges)?,
+        "added_tokens": tokens.added(model == "llama"),
+        "normalizer": steps.normalizer,
+        "pre_tokenizer": steps.pre_tokenizer,
+        "post_processor": special.post_processor(metadata, steps.add_bos)?,
+        "decoder": steps.decoder,
+        "model": steps.model,
     });
-    Ok(Tokenizer { len: tokens.len(), definition, config: special.config(metadata)? })
+    Ok(Tokenizer { len: tokens.texts.len(), definition, config: special.config(metadata)? })
 }
 
-fn bpe(metadata: &Metadata<'_>, tokens: &[&str], ignore_merges: bool) -> Result<Value, String> {
-    let key = "tokenizer.ggml.merges";
-    let vocab: Map<String, Value> =
-        tokens.iter().zip(0u32..).map(|(token, id)| ((*token).to_owned(), id.into())).collect();
-    if vocab.len() != tokens.len() {
-        return Err("tokenizer.ggml.tokens: a token is there twice".to_owned());
+impl<'a> Tokens<'a> {
+    fn read(metadata: &Metadata<'a>) -> Result<Self, String> {
+        let key = "tokenizer.ggml.tokens";
+        let texts = needed(key, metadata.texts(key)?)?;
+        let key = "tokenizer.ggml.token_type";
+        let kinds = metadata.integers(key)?.unwrap_or_else(|| vec![kind::NORMAL; texts.len()]);
+        if kinds.len() != texts.len() {
+            return Err(format!("{key} has {} entries for {} tokens", kinds.len(), texts.len()));
+        }
+        Ok(Self { texts, kinds })
     }
-    let merges = needed(key, metadata.texts(key)?)?;
-    let merges: Vec<(&str, &str)> = merges
-        .iter()
-        .map(|merge| split_merge(merge))
-        .collect::<Option<_>>()
-        .ok_or_else(|| format!("{key}: one is not a pair"))?;
-    Ok(json!({
-        "type": "BPE",
-        "dropout": null,
-        "unk_token": null,
-        "continuing_subword_prefix": null,
-        "end_of_word_suffix": null,
-        "fuse_unk": false,
-        "byte_fallback": false,
-        "ignore_merges": ignore_merges,
-        "vocab": vocab,
-        "merges": merges,
-    }))
-}
 
-/// Byte-level tokens hold no spaces, so the only one stands between the two.
-fn split_merge(merge: &str) -> Option<(&str, &str)> {
-    merge.split_once(' ').filter(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(' '))
-}
-
-/// Tokens that are found in text before anything else cuts it.
-fn added_tokens(metadata: &Metadata<'_>, tokens: &[&str]) -> Result<Vec<Value>, String> {
-    let key = "tokenizer.ggml.token_type";
-    let kinds = metadata.integers(key)?.unwrap_or_default();
-    if !kinds.is_empty() && kinds.len() != tokens.len() {
-        return Err(format!("{key} has {} entries for {} tokens", kinds.len(), tokens.len()));
+    /// The number of every token.
+    pub(super) fn vocabulary(&self) -> Result<Map<String, Value>, String> {
+        let vocabulary: Map<String, Value> =
+            self.texts.iter().zip(0u32..).map(|(token, id)| ((*token).to_owned(), id.into())).collect();
+        if vocabulary.len() != self.texts.len() {
+            return Err("tokenizer.ggml.tokens: a token is there twice".to_owned());
+        }
+        Ok(vocabulary)
     }
-    let added = tokens.iter().zip(&kinds).enumerate().filter(|(_, (_, kind))| [CONTROL, USER_DEFINED].contains(kind));
-    Ok(added
-        .map(|(id, (token, kind))| {
-            json!({
-                "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
-                "special": *kind == CONTROL,
+
+    /// Tokens that are found in text before anything else cuts it. `unknown`: also the one for what is not known.
+    fn added(&self, unknown: bool) -> Vec<Value> {
+        let special = |kind| kind == kind::CONTROL || unknown && kind == kind::UNKNOWN;
+        let tokens = self.texts.iter().zip(&self.kinds).enumerate();
+        tokens
+            .filter(|(_, (_, kind))| special(**kind) || **kind == kind::USER_DEFINED)
+            .map(|(id, (token, kind))| {
+                json!({
+                    "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+                    "normalized": false, "special": special(*kind),
+                })
             })
-        })
-        .collect())
+            .collect()
+    }
 }
 
 /// The tokens that have a role.

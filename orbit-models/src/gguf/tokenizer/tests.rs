@@ -12,6 +12,48 @@ use super::*;
 /// How transformers and llama.cpp cut some texts.
 const PIECES: &str = include_str!("../../../../testdata/gguf/pieces.json");
 
+/// A SentencePiece tokenizer, some texts, and the tokens that SentencePiece finds in them.
+const SENTENCE_PIECE: &str = include_str!("../../../../testdata/gguf/sentence_piece.json");
+
+#[derive(Deserialize)]
+struct SentencePiece {
+    tokens: Vec<String>,
+    scores: Vec<f64>,
+    token_type: Vec<i64>,
+    texts: Vec<String>,
+    ids: Vec<Vec<u32>>,
+}
+
+impl SentencePiece {
+    fn golden() -> Self {
+        serde_json::from_str(SENTENCE_PIECE).unwrap()
+    }
+
+    fn metadata(&self, more: &[(&str, Entry)]) -> BTreeMap<String, Entry> {
+        let tokens: Vec<&str> = self.tokens.iter().map(String::as_str).collect();
+        let sentence_piece = [
+            ("tokenizer.ggml.model", Entry::String("llama".to_owned())),
+            ("tokenizer.ggml.tokens", texts(&tokens)),
+            ("tokenizer.ggml.scores", Entry::Array(self.scores.iter().map(|x| Entry::Float(*x)).collect())),
+            (
+                "tokenizer.ggml.token_type",
+                Entry::Array(self.token_type.iter().map(|kind| Entry::Signed(*kind)).collect()),
+            ),
+            ("tokenizer.ggml.bos_token_id", Entry::Unsigned(1)),
+            ("tokenizer.ggml.eos_token_id", Entry::Unsigned(2)),
+        ];
+        metadata("default", &[&sentence_piece[..], more].concat())
+    }
+
+    fn tokenizer(&self, more: &[(&str, Entry)]) -> tokenizers::Tokenizer {
+        read(&Metadata(&self.metadata(more))).unwrap().definition.to_string().parse().unwrap()
+    }
+
+    fn id(&self, token: &str) -> u32 {
+        self.tokens.iter().position(|other| other == token).unwrap().try_into().unwrap()
+    }
+}
+
 #[derive(Deserialize)]
 struct Pieces {
     texts: Vec<String>,
@@ -88,9 +130,14 @@ fn a_pre_tokenizer_that_is_not_known_is_refused() {
 }
 
 #[test]
-fn a_tokenizer_that_is_not_byte_level_is_refused() {
-    let text = message(&metadata("gpt-2", &[("tokenizer.ggml.model", Entry::String("llama".to_owned()))]));
-    assert!(text.starts_with("tokenizer.ggml.model is \"llama\"; \"gpt2\" (byte-level BPE) can be read"), "{text}");
+fn a_tokenizer_of_another_kind_is_refused() {
+    for name in ["bert", "t5", "rwkv", "no_vocab"] {
+        let text = message(&metadata("gpt-2", &[("tokenizer.ggml.model", Entry::String(name.to_owned()))]));
+        assert!(
+            text.starts_with(&format!("tokenizer.ggml.model is {name:?}; \"gpt2\" (byte-level BPE) and")),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -132,4 +179,47 @@ fn a_piece_that_is_a_token_stays_whole_in_a_llama_3() {
     assert_eq!(ids(&tokenizer("tekken", &plain), "ab"), [5]);
     assert_eq!(ids(&tokenizer("smaug-bpe", &plain), "ab"), [2, 3]);
     assert_eq!(ids(&tokenizer("qwen2", &plain), "ab"), [2, 3]);
+}
+
+#[test]
+fn sentence_piece_finds_the_same_tokens() {
+    let golden = SentencePiece::golden();
+    let tokenizer = golden.tokenizer(&[]);
+    assert_eq!(golden.texts.len(), golden.ids.len());
+    for (text, expected) in golden.texts.iter().zip(&golden.ids) {
+        assert_eq!(ids(&tokenizer, text), [&[1], &expected[..]].concat(), "{text:?}");
+        assert_eq!(&tokenizer.decode(expected, true).unwrap(), &text.replace('\u{2581}', " "));
+    }
+}
+
+#[test]
+fn sentence_piece_adds_what_the_file_asks_for() {
+    let golden = SentencePiece::golden();
+    let flag = |name, value| (name, Entry::Bool(value));
+    let (bos, eos) = ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token");
+    let (spaced, plain) = (golden.id("\u{2581}a"), golden.id("a"));
+    assert_eq!(ids(&golden.tokenizer(&[flag(bos, false)]), "a"), [spaced]);
+    assert_eq!(ids(&golden.tokenizer(&[flag(eos, true)]), "a"), [1, spaced, 2]);
+    assert_eq!(ids(&golden.tokenizer(&[]), "a</s>a"), [1, spaced, 2, spaced]);
+    let unspaced = golden.tokenizer(&[flag("tokenizer.ggml.add_space_prefix", false)]);
+    assert_eq!(ids(&unspaced, "a"), [1, plain]);
+    assert_eq!(unspaced.decode(&[spaced, plain], true).unwrap(), " aa");
+}
+
+#[test]
+fn a_broken_sentence_piece_is_named() {
+    let golden = SentencePiece::golden();
+    let kinds = Entry::Array(vec![Entry::Signed(1); golden.tokens.len()]);
+    let long = texts(&vec!["x".repeat(513).as_str(); golden.tokens.len()]);
+    let cases = [
+        ("tokenizer.ggml.scores", Entry::Array(vec![]), "tokenizer.ggml.scores has 0 entries for 450 tokens"),
+        ("tokenizer.ggml.scores", texts(&["1"]), "tokenizer.ggml.scores is not an array of floats"),
+        ("tokenizer.ggml.token_type", Entry::Array(vec![]), "tokenizer.ggml.token_type has 0 entries for 450 tokens"),
+        ("tokenizer.ggml.token_type", kinds, "tokenizer.ggml.token_type: no token is the one for unknown"),
+        ("tokenizer.ggml.tokens", long, "tokenizer.ggml.tokens: token 0 has 513 bytes, more than 512"),
+    ];
+    for (key, value, expected) in cases {
+        let text = message(&golden.metadata(&[(key, value)]));
+        assert!(text.starts_with(expected), "{text}");
+    }
 }

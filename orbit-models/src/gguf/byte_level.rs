@@ -1,10 +1,13 @@
-//! How a byte-level BPE tokenizer cuts text before it merges. A GGUF file has only a name for it, which llama.cpp gives
-//! (`llama_vocab::impl::load` in `src/llama-vocab.cpp` of <https://github.com/ggml-org/llama.cpp>); the expressions are
-//! those of the `tokenizer.json` that the first models of that name were published with.
+//! Byte-level BPE: text is cut into pieces, and the bytes of each piece are merged.
+//!
+//! For the cutting, a GGUF file has only a name, which llama.cpp gives (`llama_vocab::impl::load` in
+//! `src/llama-vocab.cpp` of <https://github.com/ggml-org/llama.cpp>). The expressions are those of the `tokenizer.json`
+//! that the first models of that name were published with.
 
 use serde_json::{Value, json};
 
 use super::metadata::{Metadata, needed};
+use super::tokenizer::{Steps, Tokens};
 
 const KEY: &str = "tokenizer.ggml.pre";
 
@@ -27,16 +30,55 @@ const TEKKEN: &str = concat!(
     r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 );
 
+pub(super) fn steps(metadata: &Metadata<'_>, tokens: &Tokens<'_>) -> Result<Steps, String> {
+    let PreTokenizer { normalizer, definition, ignore_merges, add_bos } = pre_tokenizer(metadata)?;
+    Ok(Steps {
+        normalizer,
+        pre_tokenizer: definition,
+        model: bpe(metadata, tokens, ignore_merges)?,
+        decoder: json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+        add_bos,
+    })
+}
+
+fn bpe(metadata: &Metadata<'_>, tokens: &Tokens<'_>, ignore_merges: bool) -> Result<Value, String> {
+    let vocabulary = tokens.vocabulary()?;
+    let key = "tokenizer.ggml.merges";
+    let merges = needed(key, metadata.texts(key)?)?;
+    let merges: Vec<(&str, &str)> = merges
+        .iter()
+        .map(|merge| split_merge(merge))
+        .collect::<Option<_>>()
+        .ok_or_else(|| format!("{key}: one is not a pair"))?;
+    Ok(json!({
+        "type": "BPE",
+        "dropout": null,
+        "unk_token": null,
+        "continuing_subword_prefix": null,
+        "end_of_word_suffix": null,
+        "fuse_unk": false,
+        "byte_fallback": false,
+        "ignore_merges": ignore_merges,
+        "vocab": vocabulary,
+        "merges": merges,
+    }))
+}
+
+/// Byte-level tokens hold no spaces, so the only one stands between the two.
+fn split_merge(merge: &str) -> Option<(&str, &str)> {
+    merge.split_once(' ').filter(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(' '))
+}
+
 /// What the name of a pre-tokenizer stands for.
-pub(super) struct PreTokenizer {
+struct PreTokenizer {
     /// `normalizer` of `tokenizer.json`.
-    pub(super) normalizer: Value,
+    normalizer: Value,
     /// `pre_tokenizer` of `tokenizer.json`.
-    pub(super) definition: Value,
+    definition: Value,
     /// Whether a piece that is a token as a whole stays whole, even where the merges would not lead to it.
-    pub(super) ignore_merges: bool,
+    ignore_merges: bool,
     /// Whether the first token comes before every text where the file does not say.
-    pub(super) add_bos: bool,
+    add_bos: bool,
 }
 
 impl PreTokenizer {
@@ -50,7 +92,7 @@ impl PreTokenizer {
 /// # Errors
 ///
 /// The name is missing, or not known. llama.cpp then guesses, and text comes out in other tokens than the model knows.
-pub(super) fn read(metadata: &Metadata<'_>) -> Result<PreTokenizer, String> {
+fn pre_tokenizer(metadata: &Metadata<'_>) -> Result<PreTokenizer, String> {
     match needed(KEY, metadata.text(KEY)?)? {
         "gpt-2" => Ok(PreTokenizer::new(byte_level(true))),
         "smollm" | "starcoder" | "refact" | "command-r" => Ok(PreTokenizer::new(digits())),
