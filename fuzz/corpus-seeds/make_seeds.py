@@ -617,7 +617,7 @@ put(
 )
 
 
-# A GGUF file of three tensors.
+# GGUF files.
 def gguf_text(s):
     s = s.encode()
     return u64(len(s)) + s
@@ -645,21 +645,48 @@ meta = [
     ("llama.context_length", 4, u32(16)),
     ("llama.attention.layer_norm_rms_epsilon", 6, floats(1e-05)),
 ]
-ts = [
+
+
+def gguf_file(meta, tensors):
+    """`tensors`: name, shape with the innermost dimension first, number of the type, bytes."""
+    out = b"GGUF" + u32(3) + struct.pack("<QQ", len(tensors), len(meta)) + b"".join((gguf_entry(*m) for m in meta))
+    data = b""
+    for n, shape, kind, size in tensors:
+        at = -(-len(data) // 32) * 32
+        data = data.ljust(at, b"\x00")
+        out += gguf_text(n) + u32(len(shape)) + b"".join((u64(x) for x in shape)) + u32(kind) + u64(at)
+        data += b"\x01" * size
+    return out.ljust(-(-len(out) // 32) * 32, b"\x00") + data
+
+
+three_tensors = [
     ("token_embd.weight", (32, 3), 2, 54),
     ("blk.0.attn_q.weight", (32, 32), 8, 1088),
     ("output_norm.weight", (32,), 0, 128),
 ]
-out = b"GGUF" + u32(3) + struct.pack("<QQ", len(ts), len(meta)) + b"".join((gguf_entry(*m) for m in meta))
-at = 0
-data = b""
-for n, shape, kind, size in ts:
-    at = -(-len(data) // 32) * 32
-    data = data.ljust(at, b"\x00")
-    out += gguf_text(n) + u32(len(shape)) + b"".join((u64(x) for x in shape)) + u32(kind) + u64(at)
-    data += b"\x01" * size
-out = out.ljust(-(-len(out) // 32) * 32, b"\x00") + data
-put("gguf", "three_tensors", None, out)
+put("gguf", "three_tensors", None, gguf_file(meta, three_tensors))
+# A tensor each of Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, F64 and BF16.
+k_quants = [
+    ("token_embd.weight", (256, 1), 10, 84),
+    ("output.weight", (256, 1), 11, 110),
+    ("blk.0.attn_q.weight", (256, 8), 12, 1152),
+    ("blk.0.attn_v.weight", (256, 1), 13, 176),
+    ("blk.0.attn_output.weight", (256, 1), 14, 210),
+    ("blk.0.ffn_gate.weight", (32, 1), 20, 18),
+    ("blk.0.ffn_up.weight", (256, 1), 23, 136),
+    ("output_norm.weight", (3,), 28, 24),
+    ("blk.0.ffn_norm.weight", (3,), 30, 6),
+]
+put("gguf", "k_quants", None, gguf_file(meta, k_quants))
+sentence_piece = [
+    ("tokenizer.ggml.model", 8, gguf_text("llama")),
+    ("tokenizer.ggml.tokens", 9, u32(8) + u64(5) + b"".join(gguf_text(t) for t in ["<unk>", "a", "b", "ab", "<0x0A>"])),
+    ("tokenizer.ggml.scores", 9, u32(6) + u64(5) + floats(0, -1, -2, 0, 0)),
+    ("tokenizer.ggml.token_type", 9, u32(5) + u64(5) + u32(2) + u32(1) + u32(1) + u32(1) + u32(6)),
+]
+replaced = [key for key, *_ in sentence_piece] + ["tokenizer.ggml.pre", "tokenizer.ggml.merges"]
+kept = [entry for entry in meta if entry[0] not in replaced]
+put("gguf", "sentence_piece", None, gguf_file(kept + sentence_piece, three_tensors[2:]))
 
 
 # Checkpoints.

@@ -4,9 +4,11 @@
 //! this one checks every count and offset against the file before it is used.
 
 mod block;
+mod byte_level;
 mod container;
 mod llama;
 mod metadata;
+mod sentence_piece;
 mod tokenizer;
 
 use std::path::Path;
@@ -41,8 +43,8 @@ impl GgufModel {
     }
 }
 
-/// Reads the GGUF file `path`: Llama models with a byte-level BPE tokenizer, in F32, F16, BF16, Q4_0, Q4_1, Q5_0,
-/// Q5_1 and Q8_0.
+/// Reads the GGUF file `path`: Llama models with a byte-level BPE or SentencePiece tokenizer, in F64, F32, F16, BF16,
+/// Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL and IQ4_XS.
 ///
 /// Dequantised weights take 4 bytes an entry.
 ///
@@ -123,6 +125,7 @@ fn model(file: &[u8]) -> Result<GgufModel, String> {
 /// What the metadata say.
 fn described(container: &Container) -> Result<(DecoderConfig, tokenizer::Tokenizer), String> {
     let metadata = Metadata(&container.metadata);
+    llama::check_architecture(&metadata)?;
     let tokenizer = tokenizer::read(&metadata)?;
     let tied = !container.tensors.iter().any(|tensor| tensor.name == "output.weight");
     let config = llama::config(&metadata, tokenizer.len, tied)?;

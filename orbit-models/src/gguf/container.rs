@@ -100,8 +100,16 @@ struct TensorHeader {
 
 impl TensorHeader {
     fn place(self, name: String, data: u64, file_len: usize) -> Result<TensorInfo, String> {
-        let kind = BlockType::from_id(self.kind)
-            .ok_or_else(|| format!("tensor {name} has type {}; readable are {}", self.kind, BlockType::names()))?;
+        let kind = BlockType::from_id(self.kind).map_err(|reason| format!("tensor {name} {reason}"))?;
+        if let Some(row) = self.shape.last().filter(|row| !row.is_multiple_of(kind.entries())) {
+            return Err(format!(
+                "tensor {name} of shape {:?}: a row of {row} entries does not divide into {} blocks of {}: \
+                 the file is damaged, write it anew",
+                self.shape,
+                kind.name(),
+                kind.entries()
+            ));
+        }
         let range = || {
             let entries = self.shape.iter().try_fold(1, |n: u64, size| n.checked_mul(*size))?;
             let start = data.checked_add(self.offset)?;
@@ -116,10 +124,7 @@ impl TensorHeader {
             )
         })?;
         // The sizes fit the file, so they fit a usize.
-        let shape: Vec<usize> = self.shape.iter().map(|size| *size as usize).collect();
-        if !shape.last().is_some_and(|row| row.is_multiple_of(kind.entries())) {
-            return Err(format!("tensor {name} of shape {shape:?} does not divide into {} blocks", kind.name()));
-        }
+        let shape = self.shape.iter().map(|size| *size as usize).collect();
         Ok(TensorInfo { name, shape, kind, range })
     }
 }

@@ -7,10 +7,6 @@ use crate::weights::Array;
 /// The model's shape. `vocab_size` is how many tokens the tokenizer has, `tied` whether the output projection is not
 /// there.
 pub(super) fn config(metadata: &Metadata<'_>, vocab_size: usize, tied: bool) -> Result<DecoderConfig, String> {
-    let architecture = metadata.text("general.architecture")?;
-    if architecture != Some("llama") {
-        return Err(format!("general.architecture is {:?}; \"llama\" can be read", architecture.unwrap_or_default()));
-    }
     check_variant(metadata)?;
     let count = |key: &str| needed(key, metadata.count(key)?);
     let hidden_size = count("llama.embedding_length")?;
@@ -42,6 +38,18 @@ pub(super) fn config(metadata: &Metadata<'_>, vocab_size: usize, tied: bool) -> 
         pad_token_id: metadata.id("tokenizer.ggml.padding_token_id")?,
         ..DecoderConfig::default()
     })
+}
+
+/// That the file holds a Llama model.
+pub(super) fn check_architecture(metadata: &Metadata<'_>) -> Result<(), String> {
+    let key = "general.architecture";
+    match needed(key, metadata.text(key)?)? {
+        "llama" => Ok(()),
+        other => Err(format!(
+            "{key} is {other:?}; \"llama\" can be read: give a model of another architecture as a Hugging Face \
+             directory"
+        )),
+    }
 }
 
 fn check_variant(metadata: &Metadata<'_>) -> Result<(), String> {

@@ -50,6 +50,15 @@ impl<'a> Metadata<'a> {
         })
     }
 
+    pub(super) fn floats(&self, key: &str) -> Result<Option<Vec<f64>>, String> {
+        self.get(key, "an array of floats", |value| match value {
+            Value::Array(items) => {
+                items.iter().map(|item| if let Value::Float(x) = item { Some(*x) } else { None }).collect()
+            }
+            _ => None,
+        })
+    }
+
     pub(super) fn integers(&self, key: &str) -> Result<Option<Vec<i64>>, String> {
         self.get(key, "an array of integers", |value| match value {
             Value::Array(items) => items.iter().map(integer).collect(),

@@ -6,6 +6,8 @@ use super::*;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/models/tiny-llama-q4_1.gguf");
 const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/models/tiny-llama-q4_1.safetensors");
+const K_QUANTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/gguf/tiny-llama-k.gguf");
+const K_EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/gguf/tiny-llama-k.safetensors");
 
 fn golden() -> Vec<u8> {
     fs::read(GOLDEN).unwrap()
@@ -64,6 +66,29 @@ fn weights_are_those_of_the_reference() {
     for (name, array) in &expected.tensors {
         assert!(model.weights.tensors[name] == *array, "{name}");
     }
+}
+
+#[test]
+fn a_model_of_k_quants_is_read() {
+    let model = read(K_QUANTS).unwrap();
+    let expected = Weights::read_file(K_EXPECTED).unwrap();
+    assert_eq!((expected.tensors.len(), model.weights.tensors.len()), (4, 11));
+    for (name, array) in &expected.tensors {
+        assert!(model.weights.tensors[name] == *array, "{name}");
+    }
+    assert_eq!(model.config.head_dim, 8);
+    assert!(model.config.tie_word_embeddings);
+    assert_eq!(model.tokenizer["model"]["ignore_merges"], true);
+    assert_eq!(model.tokenizer["post_processor"]["single"][0]["SpecialToken"]["id"], "<s>");
+}
+
+#[test]
+fn the_architecture_comes_before_the_tokenizer() {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let mut file = with_value("general.architecture", &text("qwen2"));
+    let pre = file.windows(6).position(|window| window == b"smollm").unwrap();
+    file[pre..pre + 6].copy_from_slice(b"nobody");
+    assert!(message(&file).contains("general.architecture is \"qwen2\""), "{}", message(&file));
 }
 
 #[test]
@@ -143,7 +168,12 @@ fn what_is_not_supported_is_named() {
         (with_value("llama.attention.head_count_kv", &3u32.to_le_bytes()), "num_key_value_heads: 3 does not divide 4"),
         (with_value("llama.rope.dimension_count", &4u32.to_le_bytes()), "partial rotation"),
         (with_value("tokenizer.ggml.bos_token_id", &999u32.to_le_bytes()), "beyond the 263 tokens"),
-        (with_type("blk.0.ffn_up.weight", 14), "tensor blk.0.ffn_up.weight has type 14; readable are F32, F16"),
+        (
+            with_type("blk.0.ffn_up.weight", 14),
+            "tensor blk.0.ffn_up.weight of shape [64, 32]: a row of 32 entries does not divide into Q6_K blocks of 256",
+        ),
+        (with_type("blk.0.ffn_up.weight", 16), "tensor blk.0.ffn_up.weight is of type IQ2_XXS, which is not read"),
+        (with_type("blk.0.ffn_up.weight", 99), "tensor blk.0.ffn_up.weight is of type 99, which this version does not"),
         (
             replaced(b"blk.1.attn_v.weight", b"blk.1.attn_v.wsight"),
             "tensor blk.1.attn_v.wsight is not one of a Llama model",
@@ -172,9 +202,11 @@ proptest! {
     /// Whatever is overwritten or cut off, the answer is a model or an error: no panic, no absurd reservation.
     #[test]
     fn damage_never_panics(at in 0..7000usize, bytes in prop::collection::vec(any::<u8>(), 1..9), cut in 0.0..1.2f64) {
-        let mut file = golden();
-        file[at..at + bytes.len()].copy_from_slice(&bytes);
-        file.truncate((golden().len() as f64 * cut) as usize);
-        let _ = from_bytes(&file, "m.gguf");
+        for mut file in [golden(), fs::read(K_QUANTS).unwrap()] {
+            let len = (file.len() as f64 * cut) as usize;
+            file[at..at + bytes.len()].copy_from_slice(&bytes);
+            file.truncate(len);
+            let _ = from_bytes(&file, "m.gguf");
+        }
     }
 }

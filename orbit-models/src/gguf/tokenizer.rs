@@ -3,9 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::metadata::{Metadata, needed};
+use super::{byte_level, sentence_piece};
 
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
+/// The numbers of kinds of tokens: `enum llama_token_type` of llama.cpp.
+pub(super) mod kind {
+    pub(crate) const NORMAL: i64 = 1;
+    pub(crate) const UNKNOWN: i64 = 2;
+    pub(crate) const CONTROL: i64 = 3;
+    pub(crate) const USER_DEFINED: i64 = 4;
+}
 
 /// A tokenizer as Hugging Face's files hold it.
 pub(super) struct Tokenizer {
@@ -17,89 +23,89 @@ pub(super) struct Tokenizer {
     pub(super) config: Value,
 }
 
+/// What makes tokens of text, by the keys of `tokenizer.json`.
+pub(super) struct Steps {
+    pub(super) normalizer: Value,
+    pub(super) pre_tokenizer: Value,
+    pub(super) model: Value,
+    pub(super) decoder: Value,
+    /// Whether the first token comes before every text where the file does not say.
+    pub(super) add_bos: bool,
+}
+
+/// The tokens of a file.
+pub(super) struct Tokens<'a> {
+    pub(super) texts: Vec<&'a str>,
+    /// As many as there are texts.
+    pub(super) kinds: Vec<i64>,
+}
+
 pub(super) fn read(metadata: &Metadata<'_>) -> Result<Tokenizer, String> {
-    let model = metadata.text("tokenizer.ggml.model")?.unwrap_or_default();
-    if model != "gpt2" {
-        return Err(format!("tokenizer.ggml.model is {model:?}; \"gpt2\" (byte-level BPE) can be read"));
-    }
-    let key = "tokenizer.ggml.tokens";
-    let tokens = needed(key, metadata.texts(key)?)?;
-    let special = Special::read(metadata, &tokens)?;
+    let key = "tokenizer.ggml.model";
+    let model = needed(key, metadata.text(key)?)?;
+    let steps = match model {
+        "gpt2" => byte_level::steps,
+        "llama" => sentence_piece::steps,
+        other => {
+            return Err(format!(
+                "{key} is {other:?}; \"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece) can be read: give a model \
+                 with another tokenizer as a Hugging Face directory"
+            ));
+        }
+    };
+    let tokens = Tokens::read(metadata)?;
+    let steps = steps(metadata, &tokens)?;
+    let special = Special::read(metadata, &tokens.texts)?;
     let definition = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
-        "added_tokens": added_tokens(metadata, &tokens)?,
-        "normalizer": null,
-        "pre_tokenizer": pre_tokenizer(metadata)?,
-        "post_processor": special.post_processor(metadata)?,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": bpe(metadata, &tokens)?,
+        "added_tokens": tokens.added(model == "llama"),
+        "normalizer": steps.normalizer,
+        "pre_tokenizer": steps.pre_tokenizer,
+        "post_processor": special.post_processor(metadata, steps.add_bos)?,
+        "decoder": steps.decoder,
+        "model": steps.model,
     });
-    Ok(Tokenizer { len: tokens.len(), definition, config: special.config(metadata)? })
+    Ok(Tokenizer { len: tokens.texts.len(), definition, config: special.config(metadata)? })
 }
 
-fn bpe(metadata: &Metadata<'_>, tokens: &[&str]) -> Result<Value, String> {
-    let key = "tokenizer.ggml.merges";
-    let vocab: Map<String, Value> =
-        tokens.iter().zip(0u32..).map(|(token, id)| ((*token).to_owned(), id.into())).collect();
-    if vocab.len() != tokens.len() {
-        return Err("tokenizer.ggml.tokens: a token is there twice".to_owned());
-    }
-    let merges = needed(key, metadata.texts(key)?)?;
-    let merges: Vec<(&str, &str)> = merges
-        .iter()
-        .map(|merge| split_merge(merge))
-        .collect::<Option<_>>()
-        .ok_or_else(|| format!("{key}: one is not a pair"))?;
-    Ok(json!({
-        "type": "BPE",
-        "dropout": null,
-        "unk_token": null,
-        "continuing_subword_prefix": null,
-        "end_of_word_suffix": null,
-        "fuse_unk": false,
-        "byte_fallback": false,
-        "ignore_merges": false,
-        "vocab": vocab,
-        "merges": merges,
-    }))
-}
-
-/// Byte-level tokens hold no spaces, so the only one stands between the two.
-fn split_merge(merge: &str) -> Option<(&str, &str)> {
-    merge.split_once(' ').filter(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(' '))
-}
-
-/// How text is cut before merging, by the name llama.cpp gives to it.
-fn pre_tokenizer(metadata: &Metadata<'_>) -> Result<Value, String> {
-    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-    let digits = json!({"type": "Digits", "individual_digits": true});
-    match metadata.text("tokenizer.ggml.pre")?.unwrap_or("default") {
-        "gpt-2" => Ok(byte_level),
-        "smollm" | "starcoder" | "refact" | "command-r" => {
-            Ok(json!({"type": "Sequence", "pretokenizers": [digits, byte_level]}))
+impl<'a> Tokens<'a> {
+    fn read(metadata: &Metadata<'a>) -> Result<Self, String> {
+        let key = "tokenizer.ggml.tokens";
+        let texts = needed(key, metadata.texts(key)?)?;
+        let key = "tokenizer.ggml.token_type";
+        let kinds = metadata.integers(key)?.unwrap_or_else(|| vec![kind::NORMAL; texts.len()]);
+        if kinds.len() != texts.len() {
+            return Err(format!("{key} has {} entries for {} tokens", kinds.len(), texts.len()));
         }
-        other => Err(format!("tokenizer.ggml.pre is {other:?}; \"smollm\" and \"gpt-2\" can be read")),
+        Ok(Self { texts, kinds })
     }
-}
 
-/// Tokens that are found in text before anything else cuts it.
-fn added_tokens(metadata: &Metadata<'_>, tokens: &[&str]) -> Result<Vec<Value>, String> {
-    let key = "tokenizer.ggml.token_type";
-    let kinds = metadata.integers(key)?.unwrap_or_default();
-    if !kinds.is_empty() && kinds.len() != tokens.len() {
-        return Err(format!("{key} has {} entries for {} tokens", kinds.len(), tokens.len()));
+    /// The number of every token.
+    pub(super) fn vocabulary(&self) -> Result<Map<String, Value>, String> {
+        let vocabulary: Map<String, Value> =
+            self.texts.iter().zip(0u32..).map(|(token, id)| ((*token).to_owned(), id.into())).collect();
+        if vocabulary.len() != self.texts.len() {
+            return Err("tokenizer.ggml.tokens: a token is there twice".to_owned());
+        }
+        Ok(vocabulary)
     }
-    let added = tokens.iter().zip(&kinds).enumerate().filter(|(_, (_, kind))| [CONTROL, USER_DEFINED].contains(kind));
-    Ok(added
-        .map(|(id, (token, kind))| {
-            json!({
-                "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
-                "special": *kind == CONTROL,
+
+    /// Tokens that are found in text before anything else cuts it. `unknown`: also the one for what is not known.
+    fn added(&self, unknown: bool) -> Vec<Value> {
+        let special = |kind| kind == kind::CONTROL || unknown && kind == kind::UNKNOWN;
+        let tokens = self.texts.iter().zip(&self.kinds).enumerate();
+        tokens
+            .filter(|(_, (_, kind))| special(**kind) || **kind == kind::USER_DEFINED)
+            .map(|(id, (token, kind))| {
+                json!({
+                    "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+                    "normalized": false, "special": special(*kind),
+                })
             })
-        })
-        .collect())
+            .collect()
+    }
 }
 
 /// The tokens that have a role.
@@ -122,21 +128,42 @@ impl<'a> Special<'a> {
         Ok(Self { roles })
     }
 
-    /// Puts the first token before every text, where the file asks for it.
-    fn post_processor(&self, metadata: &Metadata<'_>) -> Result<Value, String> {
-        if metadata.flag("tokenizer.ggml.add_bos_token")? != Some(true) {
+    /// Puts the first token before every text and the last behind it, where the file asks for them. `add_bos` counts
+    /// where the file does not say whether it wants the first.
+    fn post_processor(&self, metadata: &Metadata<'_>, add_bos: bool) -> Result<Value, String> {
+        let bos = self.added(metadata, "bos", add_bos)?;
+        let eos = self.added(metadata, "eos", false)?;
+        if bos.is_none() && eos.is_none() {
             return Ok(Value::Null);
         }
-        let key = "tokenizer.ggml.bos_token_id";
-        let (_, id, token) = needed(key, self.roles.iter().find(|(role, ..)| *role == "bos_token"))?;
-        let first = |type_id: u32| json!({"SpecialToken": {"id": token, "type_id": type_id}});
-        let text = |name: &str, type_id: u32| json!({"Sequence": {"id": name, "type_id": type_id}});
+        let special = |token: &&str, type_id: u32| json!({"SpecialToken": {"id": token, "type_id": type_id}});
+        let framed = |name: &str, type_id: u32| {
+            let text = json!({"Sequence": {"id": name, "type_id": type_id}});
+            let first = bos.iter().map(|(_, token)| special(token, type_id));
+            let last = eos.iter().map(|(_, token)| special(token, type_id));
+            first.chain([text]).chain(last).collect::<Vec<_>>()
+        };
+        let pair = [framed("A", 0), framed("B", 1)].concat();
+        let tokens = bos.iter().chain(&eos);
+        let special_tokens: Map<String, Value> = tokens
+            .map(|(id, token)| ((*token).to_owned(), json!({"id": token, "ids": [id], "tokens": [token]})))
+            .collect();
         Ok(json!({
             "type": "TemplateProcessing",
-            "single": [first(0), text("A", 0)],
-            "pair": [first(0), text("A", 0), first(1), text("B", 1)],
-            "special_tokens": {*token: {"id": token, "ids": [id], "tokens": [token]}},
+            "single": framed("A", 0),
+            "pair": pair,
+            "special_tokens": special_tokens,
         }))
+    }
+
+    /// The token called `name`, where it is to be added to every text.
+    fn added(&self, metadata: &Metadata<'_>, name: &str, default: bool) -> Result<Option<(u32, &'a str)>, String> {
+        if !metadata.flag(&format!("tokenizer.ggml.add_{name}_token"))?.unwrap_or(default) {
+            return Ok(None);
+        }
+        let role = format!("{name}_token");
+        let found = self.roles.iter().find(|(other, ..)| *other == role).map(|(_, id, token)| (*id, *token));
+        needed(&format!("tokenizer.ggml.{name}_token_id"), found).map(Some)
     }
 
     fn config(&self, metadata: &Metadata<'_>) -> Result<Value, String> {
@@ -155,3 +182,7 @@ impl<'a> Special<'a> {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
