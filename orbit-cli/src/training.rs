@@ -13,7 +13,7 @@ use orbit_data::Loader;
 use orbit_data::example::ExampleSource;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{OnFailedSave, OnSpike, Train};
+use crate::config::{OnFailedSave, Train};
 use crate::progress::Progress;
 use crate::run_dir::{remove, write_file};
 use crate::watch::Seen;
@@ -109,7 +109,7 @@ impl<M> Default for Rhythm<'_, M> {
 impl<M> Rhythm<'_, M> {
     pub(crate) fn of(train: &Train) -> Self {
         let Train { drift_every, save_every, keep, keep_best, on_failed_save, .. } = *train;
-        let rolls_back = train.guard.as_ref().is_some_and(|guard| guard.on_spike == OnSpike::Rollback);
+        let rolls_back = train.rolls_back();
         Self { drift_every, save_every, keep, keep_best, on_failed_save, rolls_back, watch: None }
     }
 }

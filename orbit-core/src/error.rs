@@ -56,6 +56,19 @@ pub enum Error {
         /// The rows of the batch, by example.
         batch: String,
     },
+    /// A log-likelihood that is not a number, and so no score.
+    #[error(
+        "item {item}, from 0: the log-likelihood of its choice {choice} is {value}: the model computes no number there; its weights \
+         or the arithmetic have overflowed"
+    )]
+    Score {
+        /// The item, from 0.
+        item: usize,
+        /// Its continuation, from 0; 0 for running text.
+        choice: usize,
+        /// What came out.
+        value: f64,
+    },
     /// A step whose loss or gradient is far above those before it. The weights are those from before the step.
     #[error(
         "step {step}: the {} is {:.4}, and the last ones were {:.4} on average with deviation {:.4}; nothing was updated. Rows of \

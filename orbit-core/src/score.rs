@@ -3,6 +3,8 @@
 //! Padding and the other rows of a batch never reach a row's numbers, so results do not depend on the batch size beyond the
 //! rounding of matrix products.
 
+use burn::tensor::Tensor;
+
 use crate::arithmetic::read;
 use crate::kernel::{kl_divergence, log_likelihood, pick};
 use crate::model::check_tokens;
@@ -28,16 +30,52 @@ impl Choices {
 /// Rows of logits computed at a time: enough to keep the cores busy, few enough to stay small beside the weights.
 pub const LOGIT_ROWS: usize = 512;
 
+/// What a continuation came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// log P(continuation | context) in nats: the sum over the continuation's tokens.
+    pub log_likelihood: f64,
+    /// Whether each of its tokens is the likeliest one: whether greedy decoding would write it.
+    pub greedy: bool,
+}
+
 /// log P(continuation | context) for every continuation of every item, in nats: the sum over the continuation's tokens.
 ///
 /// The context of an item is computed once: its continuations stand behind it in one row and do not see each other. A batch
 /// has at most `batch_tokens` tokens, padding included, but at least one row. `progress` is told of every item done.
+///
+/// # Errors
+/// For an empty context or continuation, a token that the model does not have, and a result that is not finite.
 pub fn choices<M: Model>(
     model: &M,
     items: &[Choices],
     batch_tokens: usize,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<f64>>> {
+    let scores = score(model, items, batch_tokens, false, progress)?;
+    Ok(scores.into_iter().map(|scores| scores.into_iter().map(|scored| scored.log_likelihood).collect()).collect())
+}
+
+/// As [`choices`], and whether greedy decoding would write each continuation, which costs a pass over the logits.
+///
+/// # Errors
+/// As [`choices`].
+pub fn greedy_choices<M: Model>(
+    model: &M,
+    items: &[Choices],
+    batch_tokens: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<Scored>>> {
+    score(model, items, batch_tokens, true, progress)
+}
+
+fn score<M: Model>(
+    model: &M,
+    items: &[Choices],
+    batch_tokens: usize,
+    greedy: bool,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Vec<Scored>>> {
     if let Some(at) =
         items.iter().position(|item| item.context.is_empty() || item.continuations.iter().any(Vec::is_empty))
     {
@@ -56,7 +94,10 @@ pub fn choices<M: Model>(
         let (batch, after) = rest.split_at(fits.last().unwrap_or(1));
         tracing::debug!(rows = batch.len(), "language batch");
         let rows: Vec<&Choices> = batch.iter().map(|&at| &items[at]).collect();
-        for (&at, scored) in batch.iter().zip(score_rows(model, &rows)) {
+        for (&at, scored) in batch.iter().zip(score_rows(model, &rows, greedy)) {
+            if let Some((choice, scored)) = (0..).zip(&scored).find(|(_, scored)| !scored.log_likelihood.is_finite()) {
+                return Err(Error::Score { item: at, choice, value: scored.log_likelihood });
+            }
             scores[at] = scored;
         }
         progress(batch.len());
@@ -67,6 +108,9 @@ pub fn choices<M: Model>(
 
 /// −log P of each token of `tokens` but the first of a window, in windows of `window` tokens that do not overlap: a sum and a
 /// count for every window. A last window of one token is left out.
+///
+/// # Errors
+/// For a token that the model does not have, and a result that is not finite.
 pub fn windows<M: Model>(
     model: &M,
     tokens: &[u32],
@@ -75,14 +119,15 @@ pub fn windows<M: Model>(
 ) -> Result<Vec<(f64, usize)>> {
     check_tokens(tokens, model.vocabulary())?;
     let windows = tokens.chunks(window.max(2)).filter(|window| window.len() > 1);
-    let scores = windows.map(|window| {
+    let scores = windows.enumerate().map(|(item, window)| {
         let input = Input::rows(window.to_vec(), 1, window.len());
         let positions: Vec<u32> = (0..window.len() as u32 - 1).collect();
-        let scored = token_scores(model, &input, &positions, &window[1..]);
+        let scored = token_scores(model, &input, &positions, &window[1..], false);
         progress(1);
-        (-scored.iter().sum::<f64>(), scored.len())
+        let value = -scored.iter().map(|token| token.log_likelihood).sum::<f64>();
+        if value.is_finite() { Ok((value, scored.len())) } else { Err(Error::Score { item, choice: 0, value }) }
     });
-    Ok(scores.collect())
+    scores.collect()
 }
 
 /// The mean over answer tokens of KL(from ‖ to), over the tokens that both models have, in nats: how far `to` has gone from what
@@ -111,7 +156,7 @@ pub fn divergence<M: Model>(from: &M, to: &M, examples: &[MicroBatch]) -> Result
 }
 
 /// Scores the continuations of a few items in one forward pass.
-fn score_rows<M: Model>(model: &M, items: &[&Choices]) -> Vec<Vec<f64>> {
+fn score_rows<M: Model>(model: &M, items: &[&Choices], greedy: bool) -> Vec<Vec<Scored>> {
     let width = items.iter().map(|item| item.len()).max().unwrap_or(0);
     let mut layout = Layout::new(items, width);
     let input = Input {
@@ -127,9 +172,15 @@ fn score_rows<M: Model>(model: &M, items: &[&Choices]) -> Vec<Vec<f64>> {
         let (own, other) = (branches[row * width + token], branches[row * width + key]);
         key == token || (key < token && (other == CONTEXT || other == own) && own != PADDING)
     });
-    let mut scores = token_scores(model, &input, &layout.predictors, &layout.targets).into_iter();
-    let lengths = items.iter().map(|item| item.continuations.iter().map(Vec::len));
-    lengths.map(|lengths| lengths.map(|length| scores.by_ref().take(length).sum()).collect()).collect()
+    let mut tokens = token_scores(model, &input, &layout.predictors, &layout.targets, greedy).into_iter();
+    let mut whole = |length: usize| {
+        let all = Scored { log_likelihood: 0.0, greedy: true };
+        tokens.by_ref().take(length).fold(all, |all, token| Scored {
+            log_likelihood: all.log_likelihood + token.log_likelihood,
+            greedy: all.greedy && token.greedy,
+        })
+    };
+    items.iter().map(|item| item.continuations.iter().map(|tokens| whole(tokens.len())).collect()).collect()
 }
 
 /// The branch of a context's tokens, and of padding; continuations count from 0.
@@ -179,17 +230,35 @@ impl Layout {
     }
 }
 
-/// log P(target) at each position of the flattened input.
-fn token_scores<M: Model>(model: &M, input: &Input, positions: &[u32], targets: &[u32]) -> Vec<f64> {
+/// Each position of the flattened input as a continuation of one token. Without `greedy` none is found to be the likeliest.
+fn token_scores<M: Model>(
+    model: &M,
+    input: &Input,
+    positions: &[u32],
+    targets: &[u32],
+    greedy: bool,
+) -> Vec<Scored> {
     let hidden = model.hidden(input);
     let [rows, width, d] = hidden.dims();
     let hidden = hidden.reshape([rows * width, d]);
     let chunks = positions.chunks(LOGIT_ROWS).zip(targets.chunks(LOGIT_ROWS));
-    chunks
-        .flat_map(|(positions, targets)| {
-            let logits = model.logits(pick(hidden.clone(), positions));
-            read(log_likelihood(logits, targets))
-        })
-        .map(f64::from)
-        .collect()
+    let scored = chunks.flat_map(|(positions, targets)| {
+        let logits = model.logits(pick(hidden.clone(), positions));
+        let likeliest = if greedy { likeliest(logits.clone()) } else { vec![None; targets.len()] };
+        let scores = read(log_likelihood(logits, targets)).into_iter();
+        let scored = scores.zip(targets).zip(likeliest).map(|((score, target), likeliest)| Scored {
+            log_likelihood: f64::from(score),
+            greedy: likeliest == Some(*target),
+        });
+        scored.collect::<Vec<_>>()
+    });
+    scored.collect()
+}
+
+/// The token of the highest score in each row of `[n, vocabulary]`; of equals the first.
+fn likeliest(logits: Tensor<2>) -> Vec<Option<u32>> {
+    let [_, vocabulary] = logits.dims();
+    let better = |best: usize, (at, x): (usize, &f32), row: &[f32]| if *x > row[best] { at } else { best };
+    let of_row = |row: &[f32]| Some(row.iter().enumerate().fold(0, |best, next| better(best, next, row)) as u32);
+    read(logits.reshape([-1])).chunks_exact(vocabulary).map(of_row).collect()
 }

@@ -11,7 +11,7 @@ use orbit_core::kernel::{attend, pick, split_heads};
 use orbit_core::{Error as InputError, Input, check_tokens};
 use serde::Deserialize;
 
-use crate::config::{MAX_LAYERS, MAX_SIZE};
+use crate::config::{MAX_LAYERS, MAX_SIZE, check_directory};
 use crate::layer_norm::LayerNorm;
 use crate::linear::{Linear, Source};
 use crate::weights::Weights;
@@ -74,6 +74,7 @@ impl Bert {
     /// When a file is missing, is no BERT, or its tensors do not fit the config.
     pub fn load(dir: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let dir = dir.as_ref();
+        check_directory(dir)?;
         let config: BertConfig = atomic::read_json(&dir.join(CONFIG_FILE))?;
         config.check(dir)?;
         let mut weights = Weights::read(dir)?;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::atomic;
 use crate::error::{Error, Result};
+use crate::lora;
 use crate::weights::Dtype;
 pub(crate) use token_ids::TokenIds;
 
@@ -112,6 +113,7 @@ impl DecoderConfig {
         }
         let path = dir.as_ref().join(CONFIG_FILE);
         let fault = |(key, reason): Fault| Error::config(&path, key, reason);
+        check_directory(dir.as_ref())?;
         let Kind { model_type } = atomic::read_json(&path)?;
         let config = if model_type == Family::Bloom.model_type() {
             atomic::read_json::<bloom::ConfigFile>(&path)?.decoder()
@@ -136,6 +138,11 @@ impl DecoderConfig {
             Family::Llama => atomic::write_json(&path, &llama::ConfigFile::new(self, dtype)),
             Family::Bloom => atomic::write_json(&path, &bloom::ConfigFile::new(self, dtype)),
         }
+    }
+
+    /// The tokens of a text that the model can tell apart by their place; none where there is no end to them, as with ALiBi.
+    pub fn positions(&self) -> Option<usize> {
+        (self.family == Family::Llama).then_some(self.max_position_embeddings)
     }
 
     /// How many parameters the model has; a tied one counts once.
@@ -229,6 +236,27 @@ impl DecoderConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// That a directory is one of a model with its own weights.
+///
+/// # Errors
+/// [`Error::Foreign`] for the directory of a PEFT adapter; [`Error::Config`] for weights that somebody has quantised.
+pub(crate) fn check_directory(dir: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Quantised {
+        quantization_config: Option<serde_json::Value>,
+    }
+    let path = dir.join(CONFIG_FILE);
+    if !path.exists() && dir.join(lora::CONFIG_FILE).exists() {
+        return Err(lora::not_a_model(dir));
+    }
+    let Quantised { quantization_config } = atomic::read_json(&path)?;
+    let Some(quantised) = quantization_config.filter(|config| !config.is_null()) else { return Ok(()) };
+    let by = ["quant_method", "quant_type", "format"].into_iter().find_map(|key| quantised.get(key)?.as_str());
+    let by = by.unwrap_or("a method that it does not name");
+    let reason = format!("the weights are quantised by {by}; give the original weights, or a GGUF file");
+    Err(Error::config(path, "quantization_config", reason))
 }
 
 impl Default for DecoderConfig {

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::weights::Array;
+
 /// What orbit-models answers with.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -32,6 +34,14 @@ pub enum Error {
         /// What the reader said.
         source: safetensors::SafeTensorError,
     },
+    /// A file or folder of another kind than the one that was expected.
+    #[error("{}: {what}", path.display())]
+    Foreign {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: String,
+    },
     /// One tensor, or one entry of a shard index, that cannot be used.
     #[error("{}: tensor {name}: {reason}", path.display())]
     Tensor {
@@ -54,6 +64,15 @@ pub enum Error {
         unused: Vec<String>,
         /// What both have in different shapes.
         misshapen: Vec<Misshapen>,
+    },
+    /// Weights that are NaN or infinite: no number that such a model gives means anything.
+    #[error("{}: weights are not finite{}: the file is damaged, or its training failed; save the model again", path.display(),
+        list("with such entries", tensors))]
+    NotFinite {
+        /// The model directory or file.
+        path: PathBuf,
+        /// The tensors, in the order of the model.
+        tensors: Vec<NotFinite>,
     },
     /// Weights that are far too few for the model that was to take them.
     #[error("{}: the weights have {entries} entries, and a model as its config says has {parameters}", path.display())]
@@ -129,6 +148,34 @@ impl fmt::Display for Misshapen {
     }
 }
 
+/// A tensor with entries that are NaN or infinite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotFinite {
+    /// Its name in the file.
+    pub name: String,
+    /// How many entries are not finite.
+    pub count: usize,
+    /// The place of the first in the tensor, row-major.
+    pub first: usize,
+    /// What stands there: `NaN`, `inf` or `-inf`.
+    pub value: String,
+}
+
+impl NotFinite {
+    /// What of an array is not finite; none if all of it is.
+    pub(crate) fn of(name: &str, array: &Array) -> Option<Self> {
+        let first = array.data.iter().position(|x| !x.is_finite())?;
+        let count = array.data[first..].iter().filter(|x| !x.is_finite()).count();
+        Some(Self { name: name.to_owned(), count, first, value: array.data[first].to_string() })
+    }
+}
+
+impl fmt::Display for NotFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} entries, the first, {}, at {})", self.name, self.count, self.value, self.first)
+    }
+}
+
 /// How many names of a list an error message spells out.
 const LISTED: usize = 20;
 
@@ -174,6 +221,11 @@ impl Error {
     /// An [`Error::Gguf`] about `path`.
     pub fn gguf(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Gguf { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    /// An [`Error::Foreign`] about `path`.
+    pub fn foreign(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
+        Self::Foreign { path: path.as_ref().to_owned(), what: what.into() }
     }
 
     pub(crate) fn adapter(reason: impl Into<String>) -> Self {

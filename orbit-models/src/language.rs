@@ -9,7 +9,7 @@ use orbit_core::{Change, Input, Model, Sites, Trace, host_weights, parameters};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::config::CONFIG_FILE;
+use crate::config::{CONFIG_FILE, check_directory};
 use crate::generate::Incremental;
 use crate::lora::{self, Adapter, LoraConfig, TaskType};
 use crate::tokens::NEW_TOKENS;
@@ -64,6 +64,7 @@ impl LanguageModel {
             model_type: String,
         }
         let dir = dir.as_ref();
+        check_directory(dir)?;
         let Family { model_type } = atomic::read_json(&dir.join(CONFIG_FILE))?;
         Ok(match model_type.as_str() {
             "t5" | "mt5" => Self::EncoderDecoder(EncoderDecoder::load(dir, device)?),
@@ -142,6 +143,14 @@ impl LanguageModel {
     /// The tokens that end an answer.
     pub fn end_tokens(&self) -> &[u32] {
         either!(self, net => &net.config().eos_token_ids)
+    }
+
+    /// The tokens of a text that the model can tell apart by their place; none where there is no end to them.
+    pub fn positions(&self) -> Option<usize> {
+        match self {
+            Self::Decoder(net) => net.config().positions(),
+            Self::EncoderDecoder(_) => None,
+        }
     }
 
     /// The longest text that the model was trained for. T5's relative positions know no limit; its authors trained on 512.

@@ -28,7 +28,7 @@ pub mod weights;
 
 pub use config::{DecoderConfig, Family};
 pub use decoder::{Cache, Decoder};
-pub use error::{Error, Misshapen, Result};
+pub use error::{Error, Misshapen, NotFinite, Result};
 pub use files::{Extension, from_weights, load, save};
 pub use generation_config::{GENERATION_CONFIG_FILE, GenerationConfig};
 pub use language::{LanguageCache, LanguageModel};

@@ -1,5 +1,6 @@
 //! Named arrays in `f32`, read from and written to safetensors files: `model.safetensors`, or shards with an index.
 
+mod foreign;
 mod reader;
 mod shards;
 
@@ -126,9 +127,15 @@ impl Weights {
     pub fn read_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = atomic::read(path)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::safetensors(path, e))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| match foreign::recognized(&bytes) {
+            Some(what) => Error::foreign(path, what),
+            None => Error::safetensors(path, e),
+        })?;
         let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
+        // In the order of their names, so that of several faults it is always the same one that is told.
+        let mut named = file.tensors();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        for (name, view) in named {
             if name.ends_with(POSITIONS) {
                 continue;
             }
@@ -241,7 +248,9 @@ fn decode(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
         safetensors::Dtype::F32 => Ok(decode_as(bytes, f32::from_le_bytes)),
         safetensors::Dtype::F16 => Ok(decode_as(bytes, |b| f16::from_le_bytes(b).to_f32())),
         safetensors::Dtype::BF16 => Ok(decode_as(bytes, |b| bf16::from_le_bytes(b).to_f32())),
-        other => Err(format!("is {other:?}; F32, F16 and BF16 can be read")),
+        other => Err(format!(
+            "is {other:?}, as weights that were quantised are; F32, F16 and BF16 can be read: give the original weights"
+        )),
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) use sasrec::{HeldOut, Ranking, SasRecFile};
 pub(crate) use sequence::{Adapters, EvaluateTasks, Origin, ReplayFrom, SequenceFile};
 use sequence::{Replay, Sequence};
 pub(crate) use study::{General, Method, Studied, StudyFile};
-pub(crate) use train::{OnFailedSave, OnSpike, Schedule, Train};
+pub(crate) use train::{OnFailedSave, Schedule, TooLong, Train};
 pub(crate) use watch::{WatchSection, WatchedTask};
 
 /// One fine-tuning: a model, a corpus, how to train, what holds the weights, and what to measure.
@@ -111,6 +111,19 @@ fn text_of(kind: &str, path: &Path) -> Result<String> {
     Ok(fs::read_to_string(path).map_err(unread)?)
 }
 
+/// The keys that a file gives, as they stand there.
+struct Given(toml::Table);
+
+fn given(text: &str) -> Given {
+    Given(toml::from_str(text).unwrap_or_default())
+}
+
+impl Given {
+    fn section(&self, name: &str) -> Option<&toml::Table> {
+        self.0.get(name)?.as_table()
+    }
+}
+
 /// What is called by its file where it has no name: the file's name without its ending.
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
@@ -135,7 +148,7 @@ impl RunFile {
     /// As [`RunFile::read`], from the text itself.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut run: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
-        run.train.micro_batch.get_or_insert(run.train.batch);
+        run.train.fit_defaults(given(text).section("train"));
         run.semantic_ids.fill();
         run.check()?;
         Ok(run)

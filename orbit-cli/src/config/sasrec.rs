@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
-use super::{Corpus, Expected, Overrides, Train, default_device, default_seed, mistake, stem, text_of};
+use super::{Corpus, Expected, Overrides, Train, default_device, default_seed, mistake, stem, text_of, given};
 use crate::usage::Usage;
 
 /// SASRec trained from scratch on a corpus: what a generative recommender has to be measured against.
@@ -94,7 +94,12 @@ impl SasRecFile {
 
     fn parse(text: &str) -> Result<Self> {
         let mut run: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
-        run.train.micro_batch.get_or_insert(run.train.batch);
+        let given = given(text);
+        run.train.fit_defaults(given.section("train"));
+        if given.section("sasrec").is_none_or(|keys| !keys.contains_key("width")) {
+            let SasRecConfig { width, heads, .. } = run.sasrec;
+            run.sasrec.width = width.checked_next_multiple_of(heads).unwrap_or(width);
+        }
         run.check()?;
         Ok(run)
     }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
 use super::{
-    ModelSection, Overrides, Text, Train, WatchSection, default_device, default_seed, hooks, mistake, plugins, stem,
-    text_of,
+    ModelSection, Overrides, Text, Train, WatchSection, default_device, default_seed, given, hooks, mistake, plugins,
+    stem, text_of,
 };
 use crate::usage::Usage;
 
@@ -217,7 +217,7 @@ impl SequenceFile {
     /// As [`SequenceFile::read`], from the text itself.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut run: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
-        run.train.micro_batch.get_or_insert(run.train.batch);
+        run.train.fit_defaults(given(text).section("train"));
         run.check()?;
         Ok(run)
     }

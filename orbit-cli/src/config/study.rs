@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::name::is_of_a_folder;
 use super::range::{self, Fault, fault};
 use super::{
-    EvaluateTasks, ModelSection, Replay, Sequence, SequenceFile, Train, default_device, mistake, stem, text_of,
+    EvaluateTasks, ModelSection, Replay, Sequence, SequenceFile, Train, default_device, given, mistake, stem, text_of,
 };
 use crate::usage::Usage;
 
@@ -118,7 +118,7 @@ impl StudyFile {
     /// As [`StudyFile::read`], from the text itself.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut study: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
-        study.train.micro_batch.get_or_insert(study.train.batch);
+        study.train.fit_defaults(given(text).section("train"));
         study.check().map_err(|(key, reason)| Usage::new(format!("{key} {reason}")))?;
         Ok(study)
     }

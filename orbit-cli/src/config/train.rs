@@ -10,14 +10,14 @@ use super::range::{self, Fault, fault};
 pub(crate) struct Train {
     /// Optimizer steps. Default: 300.
     pub steps: u64,
-    /// Examples an optimizer step. Default: 8.
+    /// Examples an optimizer step. Default: 8, or the next multiple of `micro_batch`.
     pub batch: usize,
     /// Examples a forward pass; divides `batch`. Less takes less memory and changes nothing else. Default: `batch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<usize>,
     /// The learning rate after the warm-up. Default: 3e-4.
     pub learning_rate: f64,
-    /// Steps over which the learning rate rises from 0. Default: 10.
+    /// Steps over which the learning rate rises from 0. Default: 10, or all steps where there are fewer.
     pub warmup: u64,
     /// What the learning rate does after the warm-up. Default: constant.
     pub schedule: Schedule,
@@ -37,7 +37,7 @@ pub(crate) struct Train {
     pub max_norm: f64,
     /// Every so many steps drift is measured for the log, where no hook reports it. Default: 10.
     pub drift_every: u64,
-    /// Every so many steps a checkpoint is saved; 0: at the end only. Default: 0.
+    /// Every so many steps a checkpoint is saved; 0: at the end only. Default: 0, or 100 for a guard that goes back to checkpoints.
     pub save_every: u64,
     /// How many checkpoints are kept, the newest ones. Default: 2.
     pub keep: usize,
@@ -46,6 +46,8 @@ pub(crate) struct Train {
     /// What a checkpoint does that the disk does not take; the one before stays in any case. A line of `metrics.jsonl` that it does
     /// not take stops the run. Default: stop.
     pub on_failed_save: OnFailedSave,
+    /// What becomes of rows that have more tokens than the model has positions. Default: refuse.
+    pub too_long: TooLong,
     /// Looks out for spikes of the loss. Default: nothing does; a loss or gradient that is not finite stops the run in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardSection>,
@@ -60,6 +62,17 @@ pub(crate) enum OnFailedSave {
     Stop,
     /// Says so and trains on, until the next one.
     GoOn,
+}
+
+/// What becomes of rows that have more tokens than the model has positions, of a model whose positions have an end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TooLong {
+    /// Nothing is trained or measured.
+    #[default]
+    Refuse,
+    /// They are made shorter: a history keeps its last items, a text or an input its beginning.
+    Cut,
 }
 
 /// A spike is a step whose loss or gradient norm is above mean + `sigmas` · deviation of the last `window` steps.
@@ -139,12 +152,36 @@ impl Default for Train {
             keep: 2,
             keep_best: true,
             on_failed_save: OnFailedSave::Stop,
+            too_long: TooLong::Refuse,
             guard: None,
         }
     }
 }
 
+/// Steps between the checkpoints that a guard goes back to, where nobody says otherwise.
+const ROLLBACK_EVERY: u64 = 100;
+
 impl Train {
+    /// Fits the defaults of the keys that are not `given` to those that are.
+    pub(super) fn fit_defaults(&mut self, given: Option<&toml::Table>) {
+        let is_default = |key: &str| given.is_none_or(|given| !given.contains_key(key));
+        if is_default("warmup") {
+            self.warmup = self.warmup.min(self.steps);
+        }
+        if let Some(rows) = self.micro_batch.filter(|&rows| rows > 0 && is_default("batch")) {
+            self.batch = self.batch.checked_next_multiple_of(rows).unwrap_or(rows);
+        }
+        if self.rolls_back() && is_default("save_every") {
+            self.save_every = ROLLBACK_EVERY;
+        }
+        self.micro_batch.get_or_insert(self.batch);
+    }
+
+    /// Whether a spike of the loss sends the run back to its last checkpoint.
+    pub(crate) fn rolls_back(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard.on_spike == OnSpike::Rollback)
+    }
+
     /// Examples a forward pass.
     pub(crate) fn micro_batch(&self) -> usize {
         self.micro_batch.unwrap_or(self.batch)
@@ -209,7 +246,7 @@ impl Train {
             if guard.window < 2 {
                 return fault("train.guard.window", format!("must be at least 2, got {}", guard.window));
             }
-            if guard.on_spike == OnSpike::Rollback && self.save_every == 0 {
+            if self.rolls_back() && self.save_every == 0 {
                 return fault("train.guard.on_spike", "goes back to checkpoints: set train.save_every above 0");
             }
         }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use orbit_data::chat::ChatTemplate;
 use orbit_data::document::{Bm25, Query};
-use orbit_data::example::{Direction, ItemForm, Pairs};
+use orbit_data::example::{Direction, ExampleSource, ItemForm, Pairs};
 use orbit_data::retrieval::Ranks;
 use orbit_data::{DocumentCorpus, Vocabulary};
 use rand::SeedableRng;
@@ -63,7 +63,7 @@ impl Subject for Documents {
     fn asked(&self, count: usize) -> Result<Vec<Asked>> {
         let asked = self.queries(count).into_iter().map(|query| {
             let prompt = self.form.text_prompt(self.vocabulary.text(), &query.text, self.longest)?;
-            Ok(Asked { prompt, right: query.relevant.clone(), seen: Vec::new() })
+            Ok(Asked { prompt, right: query.relevant.clone(), seen: Vec::new(), answer: self.form.width() })
         });
         some(asked.collect::<Result<_>>()?, "there is no test query")
     }
@@ -80,5 +80,18 @@ impl Subject for Documents {
     fn catalogue(&self) -> Catalogue {
         let documents = self.corpus.documents.iter().map(|document| (document.id.as_str(), document.text.as_str()));
         Catalogue::of_documents(documents, self.longest)
+    }
+
+    fn notes(&self, _: &RunFile) -> Result<Vec<String>> {
+        let documents = (0..).zip(&self.corpus.documents).map(|(index, document)| (document.text.as_str(), index));
+        let queries = self.corpus.train.iter().chain(&self.corpus.test).map(|query| (query.text.as_str(), 0));
+        let mut notes = Vec::new();
+        for (what, texts) in [("documents", self.to_ids(documents)?), ("queries", self.to_ids(queries)?)] {
+            let (cut, all) = (texts.cut_texts(), texts.len());
+            if cut > 0 {
+                notes.push(format!("{cut} of {all} {what} were cut to {} tokens", self.longest));
+            }
+        }
+        Ok(notes)
     }
 }

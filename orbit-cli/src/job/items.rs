@@ -1,9 +1,11 @@
 //! Items, and users who met them.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use orbit_data::baseline::{Popularity, Transitions};
 use orbit_data::chat::ChatTemplate;
-use orbit_data::example::{Direction, NextItem, NextItems, Pairs};
+use orbit_data::example::{Direction, ExampleSource, NextItem, NextItems, Pairs};
 use orbit_data::retrieval::Ranks;
 use orbit_data::split::UserSplit;
 use orbit_data::{Corpus, Split, Vocabulary};
@@ -13,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Asked, CUTOFF, Kinds, SEED, Subject, some};
 use crate::catalogue::Catalogue;
-use crate::config::{HeldOut, Retrieval, RunFile};
+use crate::config::{Examples, HeldOut, Retrieval, RunFile};
 use crate::report::{self, Baselines};
 use crate::retrieval::scores;
 
@@ -23,23 +25,33 @@ pub(super) struct Items {
     form: NextItem,
     vocabulary: Vocabulary,
     max_history: usize,
+    /// Tokens of a title, at most.
+    text_tokens: usize,
 }
 
 impl Items {
     pub(super) fn new(
         corpus: Corpus,
-        max_history: usize,
+        &Examples { max_history, text_tokens, .. }: &Examples,
         (chat, vocabulary, codes): (&ChatTemplate, &Vocabulary, &[Vec<u16>]),
     ) -> Result<Self> {
         let form = NextItem::new(chat, vocabulary, codes, max_history)?;
-        Ok(Self { corpus, form, vocabulary: vocabulary.clone(), max_history })
+        Ok(Self { corpus, form, vocabulary: vocabulary.clone(), max_history, text_tokens })
     }
 
     /// Items with their titles, of those that have one.
-    fn titles(&self, direction: Direction, longest: usize) -> Result<Pairs> {
+    fn titles(&self, direction: Direction) -> Result<Pairs> {
         let titled = (0..).zip(&self.corpus.items).filter(|(_, item)| !item.title.trim().is_empty());
         let pairs = titled.map(|(index, item)| (item.title.as_str(), index));
-        Ok(Pairs::new(self.form.form().clone(), self.vocabulary.text(), direction, pairs, longest)?)
+        Ok(Pairs::new(self.form.form().clone(), self.vocabulary.text(), direction, pairs, self.text_tokens)?)
+    }
+
+    /// The kinds of examples that have titles in them, and their weights.
+    fn titled(&self, run: &RunFile) -> Result<Vec<(Direction, Pairs, f64)>> {
+        let directions =
+            [(Direction::TextToId, run.examples.title_to_id), (Direction::IdToText, run.examples.id_to_title)];
+        let weighed = directions.into_iter().filter(|(_, weight)| *weight > 0.0);
+        weighed.map(|(direction, weight)| Ok((direction, self.titles(direction)?, weight))).collect()
     }
 }
 
@@ -52,13 +64,8 @@ impl Subject for Items {
         let split = Split::leave_one_out(&self.corpus);
         let histories = split.users().iter().map(|user| (user.id(), user.train()));
         let mut kinds: Kinds = vec![(Box::new(NextItems::new(self.form.clone(), histories)?), 1.0)];
-        let examples = &run.examples;
-        for (direction, weight) in
-            [(Direction::TextToId, examples.title_to_id), (Direction::IdToText, examples.id_to_title)]
-        {
-            if weight > 0.0 {
-                kinds.push((Box::new(self.titles(direction, examples.text_tokens)?), weight));
-            }
+        for (_, titles, weight) in self.titled(run)? {
+            kinds.push((Box::new(titles), weight));
         }
         Ok(kinds)
     }
@@ -68,7 +75,8 @@ impl Subject for Items {
         let asked = users(&split, count, HeldOut::Test).into_iter().map(|user| {
             let User { id, history, target } = user;
             let prompt = self.form.prompt(Some(id), history)?;
-            Ok(Asked { prompt, right: vec![target], seen: history.to_vec() })
+            let answer = self.form.form().width();
+            Ok(Asked { prompt, right: vec![target], seen: history.to_vec(), answer })
         });
         some(asked.collect::<Result<_>>()?, "no user has the three items that leaving one out takes")
     }
@@ -82,6 +90,49 @@ impl Subject for Items {
         let items = self.corpus.items.iter().map(|item| (item.id.as_str(), item.title.as_str()));
         Catalogue::of(items, self.max_history)
     }
+
+    fn notes(&self, run: &RunFile) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        if self.max_history < run.examples.max_history {
+            let wanted = run.examples.max_history;
+            let kept = self.max_history;
+            notes.push(format!("histories keep their last {kept} items, not {wanted}: the model has no more positions"));
+        }
+        for (direction, titles, _) in self.titled(run)? {
+            let open = match direction {
+                Direction::TextToId => "",
+                Direction::IdToText => "; as answers they are not closed",
+            };
+            let (cut, all) = (titles.cut_texts(), titles.len());
+            if cut > 0 {
+                notes.push(format!("{cut} of {all} titles were cut to {} tokens{open}", self.text_tokens));
+            }
+        }
+        if let Some(how) = &run.evaluate.retrieval {
+            let split = Split::leave_one_out(&self.corpus);
+            notes.extend(unreachable(&split, &users(&split, how.users, HeldOut::Test), how.exclude_seen));
+        }
+        Ok(notes)
+    }
+}
+
+/// Of which targets it is certain that they are not found: a sentence each for those that are excluded and those that no training
+/// history has.
+pub(crate) fn unreachable(split: &Split<'_>, users: &[User<'_>], exclude_seen: bool) -> Vec<String> {
+    let all = users.len();
+    let mut notes = Vec::new();
+    let met = users.iter().filter(|user| user.history.contains(&user.target)).count();
+    if exclude_seen && met > 0 {
+        notes.push(format!(
+            "{met} of {all} targets were met before by their users, and exclude_seen leaves them out: they cannot be found"
+        ));
+    }
+    let trained: HashSet<u32> = split.users().iter().flat_map(|user| user.train()).copied().collect();
+    let new = users.iter().filter(|user| !trained.contains(&user.target)).count();
+    if new > 0 {
+        notes.push(format!("{new} of {all} targets are in no training history: nothing shows what they follow"));
+    }
+    notes
 }
 
 /// A user's history, and the item that came next.

@@ -7,16 +7,17 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use orbit_data::chat::ChatTemplate;
-use orbit_data::example::{ExampleSource, Mixed};
+use orbit_data::example::{ExampleSource, ItemForm, Mixed};
 use orbit_data::{Loader, SemanticIds, Trie, Vocabulary};
 
 use crate::catalogue::Catalogue;
-use crate::config::{self, Retrieval, RunFile};
+use crate::config::{self, Retrieval, RunFile, TooLong};
 use crate::pipeline::{self, Base, Data};
 use crate::report::Baselines;
 use crate::semantic_ids;
+use crate::usage::Usage;
 
-pub(crate) use items::{User, counts, users};
+pub(crate) use items::{User, counts, unreachable, users};
 
 /// The largest cut-off that is reported.
 pub(crate) const CUTOFF: usize = 20;
@@ -34,10 +35,12 @@ pub(crate) struct Asked {
     pub(crate) right: Vec<u32>,
     /// What the user has met.
     pub(crate) seen: Vec<u32>,
+    /// Tokens of an answer.
+    pub(crate) answer: usize,
 }
 
 /// What a job is about: items and their users, or documents and queries.
-trait Subject {
+pub(crate) trait Subject {
     /// A digest of the data.
     fn digest(&self) -> String;
 
@@ -52,6 +55,9 @@ trait Subject {
 
     /// What a directory of the trained model says of its items.
     fn catalogue(&self) -> Catalogue;
+
+    /// What of the data is cut, or can never be right: a sentence each.
+    fn notes(&self, run: &RunFile) -> Result<Vec<String>>;
 }
 
 /// The job of a run.
@@ -69,7 +75,10 @@ impl Job {
         let section = from_file.as_ref().unwrap_or(&run.semantic_ids);
         let ids = semantic_ids::trainable(section, &data.corpus, data.embeddings.as_ref(), quiet)?;
         let vocabulary = Vocabulary::new(base.speech.tokenizer.clone(), ids.codes_per_level())?;
-        let subject = subject(run, data, (&base.speech.chat, &vocabulary, &ids))?;
+        let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
+        let positions = base.model.positions();
+        let subject = subject(run, data, positions, (&base.speech.chat, &vocabulary, &codes))?;
+        check_lengths(run, &*subject, positions)?;
         Ok(Self { ids, vocabulary, subject })
     }
 
@@ -103,19 +112,59 @@ impl Job {
     pub(crate) fn catalogue(&self) -> Catalogue {
         self.subject.catalogue()
     }
+
+    /// What of the data is cut, or can never be right.
+    pub(crate) fn notes(&self, run: &RunFile) -> Result<Vec<String>> {
+        self.subject.notes(run)
+    }
 }
 
-fn subject(
+/// What a run is about, whose items are called by `codes`. Where it says so, rows are cut to a model's `positions`.
+pub(crate) fn subject(
     run: &RunFile,
     data: Data,
-    (chat, vocabulary, ids): (&ChatTemplate, &Vocabulary, &SemanticIds),
+    positions: Option<usize>,
+    spoken: (&ChatTemplate, &Vocabulary, &[Vec<u16>]),
 ) -> Result<Box<dyn Subject>> {
-    let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
-    let spoken = (chat, vocabulary, codes.as_slice());
+    let (chat, vocabulary, codes) = spoken;
+    let mut examples = run.examples.clone();
+    if let Some(positions) = positions.filter(|_| run.train.too_long == TooLong::Cut) {
+        let users = usize::from(vocabulary.users().is_some());
+        let (history, text) = ItemForm::new(chat, vocabulary, codes)?.fitting(positions, users);
+        if history == 0 || text == 0 {
+            let reason = format!("the model's {positions} positions have no room for a question and an answer");
+            return Err(Usage::new(reason).into());
+        }
+        examples.max_history = examples.max_history.min(history);
+        examples.text_tokens = examples.text_tokens.min(text);
+    }
     Ok(match data.documents {
-        Some(corpus) => Box::new(documents::Documents::new(corpus, run.examples.text_tokens, spoken)?),
-        None => Box::new(items::Items::new(data.corpus, run.examples.max_history, spoken)?),
+        Some(corpus) => Box::new(documents::Documents::new(corpus, examples.text_tokens, spoken)?),
+        None => Box::new(items::Items::new(data.corpus, &examples, spoken)?),
     })
+}
+
+/// That no row has more tokens than the model has positions, in training or in what is asked.
+pub(crate) fn check_lengths(run: &RunFile, subject: &dyn Subject, positions: Option<usize>) -> Result<()> {
+    let Some(positions) = positions else { return Ok(()) };
+    let mut lengths: Vec<usize> = Vec::new();
+    for (kind, _) in subject.kinds(run)?.iter().filter(|(_, weight)| *weight > 0.0) {
+        lengths.extend((0..kind.len()).map(|row| kind.length(row)));
+    }
+    if let Some(how) = &run.evaluate.retrieval {
+        lengths.extend(subject.asked(how.users)?.iter().map(|asked| asked.prompt.len() + asked.answer));
+    }
+    let long = lengths.iter().filter(|length| **length > positions).count();
+    if long == 0 {
+        return Ok(());
+    }
+    Err(Usage::new(format!(
+        "{long} of {} rows have more tokens than the model has positions, {positions}: the longest has {}. Lower \
+         examples.max_history or examples.text_tokens, or set train.too_long to \"cut\"",
+        lengths.len(),
+        lengths.iter().max().unwrap_or(&0)
+    ))
+    .into())
 }
 
 /// The IDs of all items, in tokens.

@@ -14,7 +14,7 @@ use super::{A_WORD, PROGRAM};
 use crate::config::RunFile;
 
 /// The model that a run begins with, as far as it is known without its weights.
-pub(super) struct Base {
+pub(crate) struct Base {
     pub(super) shape: Shape,
     from: From,
     /// Bytes of its largest file of weights.
@@ -29,7 +29,7 @@ enum From {
 
 impl Base {
     /// The model of a run.
-    pub(super) fn of(run: &RunFile) -> Result<Self> {
+    pub(crate) fn of(run: &RunFile) -> Result<Self> {
         if let Some(path) = &run.model.path {
             return Self::read(path);
         }
@@ -39,7 +39,7 @@ impl Base {
     }
 
     /// A Hugging Face directory or a GGUF file.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let shape = match path.is_dir() {
             true => T5Config::read(path)
                 .map(|config| Shape::from(&config))
@@ -60,8 +60,13 @@ impl Base {
         PROGRAM + A_WORD * self.shape.vocabulary as f64
     }
 
+    /// Tokens of a row that it can tell apart by their place; none where there is no end to them.
+    pub(crate) fn positions(&self) -> Option<usize> {
+        self.shape.positions
+    }
+
     /// Its tokenizer and its chat template, where it has both.
-    pub(super) fn speech(&self) -> Option<(TextTokenizer, ChatTemplate)> {
+    pub(crate) fn speech(&self) -> Option<(TextTokenizer, ChatTemplate)> {
         let reader = if self.shape.reads_with_encoder() { Reader::Encoder } else { Reader::Decoder };
         match &self.from {
             From::Path(path) => Some((TextTokenizer::read(path, reader).ok()?, ChatTemplate::read(path).ok()?)),

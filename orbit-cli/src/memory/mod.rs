@@ -23,7 +23,7 @@ use orbit_regularizers::HookEntry;
 
 use crate::config::{Adapters, IdMethod, RunFile, SequenceFile, Train};
 use crate::pipeline;
-use base::Base;
+pub(crate) use base::Base;
 pub(crate) use fits::{check_run, check_sequence};
 use pass::{Batch, Trained};
 use texts::Texts;
@@ -143,7 +143,7 @@ fn in_memory(path: &Path) -> f64 {
 }
 
 /// Codes of each level, as far as they are known before the IDs are made: items that share their codes get a level more.
-fn codes_per_level(run: &RunFile, corpus: Option<&Corpus>) -> Vec<usize> {
+pub(crate) fn codes_per_level(run: &RunFile, corpus: Option<&Corpus>) -> Vec<usize> {
     let ids = &run.semantic_ids;
     if let Some(ids) = ids.file.as_ref().and_then(|file| Ids::load(file).ok()) {
         return ids.codes_per_level().to_vec();

@@ -62,8 +62,10 @@ pub(super) struct Shape {
     pub(super) layers: usize,
     /// Whether the embedding is the output layer too.
     pub(super) tied: bool,
-    /// Tokens that it can tell apart by their place.
+    /// The longest text that it was trained for.
     pub(super) longest: usize,
+    /// Tokens that it can tell apart by their place; none where there is no end to them.
+    pub(super) positions: Option<usize>,
     /// The layers that an adapter is for when nobody says otherwise.
     pub(super) query_and_value: &'static [&'static str],
     pub(super) products: Vec<Product>,
@@ -180,6 +182,7 @@ impl From<&DecoderConfig> for Shape {
             layers,
             tied: config.tie_word_embeddings,
             longest: config.max_position_embeddings,
+            positions: config.positions(),
             query_and_value: config.family.query_and_value(),
             products: products.list,
             attention: vec![Attention { queries: Tokens::All, keys: Tokens::All }; layers],
@@ -241,6 +244,7 @@ impl From<&T5Config> for Shape {
             layers: config.num_decoder_layers,
             tied,
             longest: usize::MAX,
+            positions: None,
             query_and_value: &["q", "v"],
             products: products.list,
             attention,

@@ -28,17 +28,15 @@ impl Turns {
         // Two special tokens stand for the words, so that the places of the words are found among the ids.
         let (user, answer) = (vocabulary.start(), vocabulary.end());
         let tokenizer = vocabulary.text();
-        let turn = chat.turn(&tokenizer.name(user)?, &tokenizer.name(answer)?)?;
-        let (prompt, answered) = tokenizer.answered(&turn.prompt, &turn.answer, !chat.is_plain())?;
-        // What an encoder expects at the end of its text stands behind the words of a prompt, whatever the template writes.
-        let find = |tokens: &[u32], token| {
-            let mut places = tokens.iter().enumerate().filter(|&(_, &id)| id == token).map(|(place, _)| place);
-            places.next().filter(|_| places.next().is_none())
-        };
-        let all = [&prompt[..], &answered].concat();
-        if find(&all, user).is_none() || find(&all, answer).is_none() {
+        let (user_name, answer_name) = (tokenizer.name(user)?, tokenizer.name(answer)?);
+        let turn = chat.turn(&user_name, &answer_name)?;
+        let written = format!("{}{}", turn.prompt, turn.answer);
+        if [&user_name, &answer_name].iter().any(|name| written.matches(name.as_str()).count() != 1) {
             return Err(Error::Invalid("the chat template must write each turn's words exactly once".into()));
         }
+        let (prompt, answered) = tokenizer.answered(&turn.prompt, &turn.answer, !chat.is_plain())?;
+        // What an encoder expects at the end of its text stands behind the words of a prompt, whatever the template writes.
+        let find = |tokens: &[u32], token| tokens.iter().position(|&id| id == token);
         let (Some(user), Some(answer)) = (find(&prompt, user), find(&answered, answer)) else {
             return Err(Error::Invalid("the chat template writes the answer before the user's turn".into()));
         };
@@ -111,13 +109,20 @@ impl ItemForm {
         before.len() + words + between.len() + answer + after.len()
     }
 
+    /// The items of a history, and the tokens of a text, that leave room for a semantic ID as the answer in rows of at most
+    /// `longest` tokens; `users` is 1 where prompts begin with a user's token.
+    pub fn fitting(&self, longest: usize, users: usize) -> (usize, usize) {
+        let room = longest.saturating_sub(self.length(0, self.width));
+        (room.saturating_sub(users) / self.width, room)
+    }
+
     /// The token that closes an answer, or what else the template writes behind it.
     pub fn closing(&self) -> &[u32] {
         &self.turns.after
     }
 
     /// The tokens of a semantic-ID string.
-    pub(super) fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.width
     }
 }

@@ -130,7 +130,8 @@ fn control_tokens_spelled_in_text_are_text() {
                     "{word}: {}",
                     names(&tokenizer, &tokens)
                 );
-                assert_eq!(tokenizer.decode(&tokens).unwrap().trim_start(), word.trim_start());
+                let written = names(&tokenizer, &tokens).replace([' ', '▁', 'Ġ'], "");
+                assert_eq!(written, word.replace(' ', ""));
             }
         }
     }

@@ -27,7 +27,8 @@ use serde::{Deserialize, Serialize};
 pub use attach::{Bank, Lora};
 pub(crate) use attach::{attach, attach_bank, merge};
 pub use drift::distance;
-pub use peft::{ADAPTER_FILE, AdapterOrigin, TaskType};
+pub use peft::{ADAPTER_FILE, AdapterOrigin, TaskType, base_model, is_adapter};
+pub(crate) use peft::{CONFIG_FILE, not_a_model};
 
 use crate::tokens::NEW_TOKENS;
 use crate::weights::Array;

@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::{Adapter, LoraConfig};
 use crate::atomic;
+use crate::error::NotFinite;
 use crate::weights::{Array, Dtype, Weights};
 use crate::{Error, Result};
 
 /// The file of an adapter's factors.
 pub const ADAPTER_FILE: &str = "adapter_model.safetensors";
-const CONFIG_FILE: &str = "adapter_config.json";
+pub(crate) const CONFIG_FILE: &str = "adapter_config.json";
 const ORIGIN_FILE: &str = "orbit.json";
 /// What PEFT puts before the name of a layer.
 const PREFIX: &str = "base_model.model.";
@@ -95,6 +96,35 @@ const NARROWING: [&str; 3] = ["exclude_modules", "layers_pattern", "layers_to_tr
 
 fn no_bias() -> String {
     "none".into()
+}
+
+/// Whether a directory holds an adapter and no model.
+pub fn is_adapter(dir: impl AsRef<Path>) -> bool {
+    let dir = dir.as_ref();
+    dir.join(CONFIG_FILE).exists() && !dir.join(crate::config::CONFIG_FILE).exists()
+}
+
+/// What the directory of an adapter calls its base model; none where it does not say.
+///
+/// # Errors
+/// When `adapter_config.json` is not there or cannot be read.
+pub fn base_model(dir: impl AsRef<Path>) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Named {
+        base_model_name_or_path: Option<String>,
+    }
+    let Named { base_model_name_or_path } = atomic::read_json(&dir.as_ref().join(CONFIG_FILE))?;
+    Ok(base_model_name_or_path.filter(|name| !name.is_empty()))
+}
+
+/// That a directory was given as a model and is an adapter.
+pub(crate) fn not_a_model(dir: &Path) -> Error {
+    let base = base_model(dir).ok().flatten();
+    let of = base.map_or_else(String::new, |base| format!(" of {base}"));
+    Error::foreign(
+        dir,
+        format!("a PEFT adapter{of}, not a model: give the model, or merge the adapter into it; `orbit eval` takes both"),
+    )
 }
 
 impl Adapter {
@@ -211,6 +241,9 @@ fn factors(path: &Path, rank: usize) -> Result<BTreeMap<String, [Array; 2]>> {
         let Some((at, layer)) = place else {
             return Err(Error::tensor(path, &name, "is not a factor of a low-rank adapter"));
         };
+        if let Some(tensor) = NotFinite::of(&name, &array) {
+            return Err(Error::NotFinite { path: path.to_owned(), tensors: vec![tensor] });
+        }
         let narrow = array.shape.get(at) == Some(&rank) && array.shape.len() == 2;
         if !narrow {
             return Err(Error::tensor(path, &name, format!("has shape {:?}, not rank {rank}", array.shape)));

@@ -5,7 +5,7 @@ mod file;
 use std::path::Path;
 
 use crate::atomic;
-use crate::config::{CONFIG_FILE, Fault, MAX_LAYERS, MAX_SIZE};
+use crate::config::{CONFIG_FILE, Fault, check_directory, MAX_LAYERS, MAX_SIZE};
 use crate::error::{Error, Result};
 use crate::weights::Dtype;
 use file::ConfigFile;
@@ -91,6 +91,7 @@ impl T5Config {
     /// own whatever the file says.
     pub(crate) fn read_with_head(dir: &Path) -> Result<(Self, bool)> {
         let path = dir.join(CONFIG_FILE);
+        check_directory(dir)?;
         let file: ConfigFile = atomic::read_json(&path)?;
         let own_head = file.is_of_transformers_5();
         let fault = |(key, reason): Fault| Error::config(&path, key, reason);
