@@ -13,6 +13,7 @@ mod job;
 mod language;
 mod machine;
 mod memory;
+mod notes;
 mod paths;
 mod permissions;
 mod pipeline;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use orbit_data::instruct::TaskSource;
+use orbit_data::instruct::{Limits, TaskSource};
 use orbit_data::text::TextSource;
 use orbit_models::lora::LoraConfig;
 use orbit_regularizers::{HookEntry, Use};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
 use super::{
-    ModelSection, Overrides, Text, Train, WatchSection, default_device, default_seed, given, hooks, mistake, plugins,
+    ModelSection, Overrides, Text, TooLong, Train, WatchSection, default_device, default_seed, given, hooks, mistake, plugins,
     stem, text_of,
 };
 use crate::usage::Usage;
@@ -254,6 +254,16 @@ impl SequenceFile {
     /// The steps of a task's stage.
     pub(crate) fn steps(&self, task: usize) -> u64 {
         self.tasks.get(task).and_then(|task| task.steps).unwrap_or(self.train.steps)
+    }
+
+    /// Tokens of prompts and answers, at most, for a model with so many positions, which rows are cut to where the file says so.
+    pub(crate) fn limits(&self, positions: Option<usize>) -> Limits {
+        let Sequence { prompt, answer, .. } = self.sequence;
+        let Some(positions) = positions.filter(|_| self.train.too_long == TooLong::Cut) else {
+            return Limits { prompt, answer };
+        };
+        let answer = answer.min(positions / 2).max(1);
+        Limits { prompt: prompt.min(positions.saturating_sub(answer)).max(1), answer }
     }
 
     fn check(&self) -> Result<()> {

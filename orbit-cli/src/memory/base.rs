@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use orbit_data::chat::ChatTemplate;
 use orbit_data::example::Turns;
-use orbit_data::tokenizer::Reader;
+use orbit_data::tokenizer::{Reader, tokenizer_of};
 use orbit_data::vocabulary::item_tokenizer;
 use orbit_data::{TextTokenizer, Vocabulary};
 use orbit_models::{DecoderConfig, T5Config, gguf};
@@ -65,21 +65,26 @@ impl Base {
         self.shape.positions
     }
 
-    /// Its tokenizer and its chat template, where it has both.
-    pub(crate) fn speech(&self) -> Option<(TextTokenizer, ChatTemplate)> {
+    /// Its tokenizer and its chat template.
+    pub(crate) fn speech(&self) -> Result<(TextTokenizer, ChatTemplate)> {
         let reader = if self.shape.reads_with_encoder() { Reader::Encoder } else { Reader::Decoder };
         match &self.from {
-            From::Path(path) => Some((TextTokenizer::read(path, reader).ok()?, ChatTemplate::read(path).ok()?)),
+            From::Path(path) if path.is_file() => {
+                let described = gguf::describe(path)?;
+                let tokenizer = tokenizer_of(&serde_json::to_vec(&described.tokenizer)?, path)?;
+                let config = described.tokenizer_config.as_object().cloned().unwrap_or_default();
+                Ok((TextTokenizer::new(tokenizer, reader)?, ChatTemplate::from_config(config)?))
+            }
+            From::Path(path) => Ok((TextTokenizer::read(path, reader)?, ChatTemplate::read(path)?)),
             From::Scratch(users) => {
-                let tokenizer = TextTokenizer::new(item_tokenizer(*users).ok()?, reader).ok()?;
-                Some((tokenizer, ChatTemplate::plain("</s>").ok()?))
+                Ok((TextTokenizer::new(item_tokenizer(*users)?, reader)?, ChatTemplate::plain("</s>")?))
             }
         }
     }
 
     /// Tokens that the chat template writes around a question and its answer.
     pub(super) fn around(&self, codes: &[usize]) -> Option<usize> {
-        let (tokenizer, chat) = self.speech()?;
+        let (tokenizer, chat) = self.speech().ok()?;
         let vocabulary = Vocabulary::new(tokenizer, codes).ok()?;
         let Turns { before, between, after } = Turns::new(&chat, &vocabulary).ok()?;
         Some(before.len() + between.len() + after.len())

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use orbit_data::instruct::{Limits, Prompts, TaskSequence};
+use orbit_data::instruct::{Prompts, TaskSequence};
 
 use super::Data;
 use super::base::Base;
@@ -59,9 +59,8 @@ impl Texts {
 /// The longest example, and the longest answer, of all tasks.
 fn longest_example(run: &SequenceFile, base: &Base) -> Option<Texts> {
     let (tasks, _) = TaskSequence::read(&run.tasks, Path::new("")).ok()?;
-    let (tokenizer, chat) = base.speech()?;
-    let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
-    let prompts = Prompts::new(&chat, &tokenizer, limits).ok()?;
+    let (tokenizer, chat) = base.speech().ok()?;
+    let prompts = Prompts::new(&chat, &tokenizer, run.limits(base.positions())).ok()?;
     let mut longest: Option<Texts> = None;
     for task in tasks.tasks() {
         for example in prompts.examples(task, &task.train).ok()?.examples {

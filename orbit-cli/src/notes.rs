@@ -1,0 +1,113 @@
+//! What is said of a run before it begins and in its report: what is cut, what is never closed, what can never be right.
+//!
+//! Nothing here needs the weights, so that `orbit explain` can say it, and `orbit train` before it writes anything.
+
+use std::path::Path;
+
+use anyhow::Result;
+use orbit_data::chat::ChatTemplate;
+use orbit_data::corpus::ReadReport;
+use orbit_data::example::ItemForm;
+use orbit_data::instruct::{Prompts, TaskSequence};
+use orbit_data::{TextTokenizer, Vocabulary};
+
+use crate::config::{RunFile, SequenceFile};
+use crate::memory::{self, Base};
+use crate::usage::Usage;
+use crate::{job, pipeline};
+
+/// Of a run whose paths are absolute.
+///
+/// # Errors
+/// When rows have more tokens than the model has positions, and what is wrong with the model's files and the data.
+pub(crate) fn of_run(run: &RunFile) -> Result<Vec<String>> {
+    let base = Base::of(run)?;
+    let (tokenizer, chat) = base.speech()?;
+    let data = pipeline::read(&run.corpus)?;
+    // The codes are not made yet; how many there are is what lengths depend on.
+    let levels = memory::codes_per_level(run, Some(&data.corpus));
+    let codes = vec![vec![0; levels.len()]; data.corpus.items.len()];
+    let vocabulary = Vocabulary::new(tokenizer, &levels)?;
+    let subject = job::subject(run, data, base.positions(), (&chat, &vocabulary, &codes))?;
+    job::check_lengths(run, &*subject, base.positions())?;
+    let form = ItemForm::new(&chat, &vocabulary, &codes)?;
+    let closes = form.closing().last().is_some_and(|&token| vocabulary.text().is_special(token));
+    let mut notes = subject.notes(run)?;
+    notes.extend(never_closed(closes));
+    Ok(notes)
+}
+
+/// Of a sequence whose paths are absolute.
+///
+/// # Errors
+/// As [`of_run`].
+pub(crate) fn of_sequence(run: &SequenceFile) -> Result<Vec<String>> {
+    let base = Base::read(&run.model.path)?;
+    let (tokenizer, chat) = base.speech()?;
+    let (tasks, reports) = TaskSequence::read(&run.tasks, Path::new(""))?;
+    let mut notes: Vec<String> = tasks.names().zip(&reports).filter_map(|(task, report)| skipped(task, report)).collect();
+    notes.extend(of_tasks(run, &tasks, (&tokenizer, &chat), base.positions())?);
+    Ok(notes)
+}
+
+fn of_tasks(
+    run: &SequenceFile,
+    tasks: &TaskSequence,
+    (tokenizer, chat): (&TextTokenizer, &ChatTemplate),
+    positions: Option<usize>,
+) -> Result<Vec<String>> {
+    let limits = run.limits(positions);
+    let prompts = Prompts::new(chat, tokenizer, limits)?;
+    let mut notes = Vec::new();
+    if limits.prompt < run.sequence.prompt {
+        let (kept, wanted) = (limits.prompt, run.sequence.prompt);
+        notes.push(format!("prompts keep {kept} tokens, not {wanted}: the model has no more positions"));
+    }
+    for task in tasks.tasks() {
+        let made = prompts.examples(task, &task.train)?;
+        let all = made.examples.len();
+        for (what, cut, limit, what_follows) in [
+            ("inputs", made.cut_inputs, limits.prompt, ""),
+            ("answers", made.cut_answers, limits.answer, "; they are not closed"),
+        ] {
+            if cut > 0 {
+                let name = &task.name;
+                notes.push(format!("task {name}: {cut} of {all} {what} were cut to {limit} tokens{what_follows}"));
+            }
+        }
+        let tested = task.test.iter().map(|instance| Ok(prompts.prompt(task, instance)?.len() + 1));
+        let lengths = made.examples.iter().map(|example| Ok(example.tokens.len())).chain(tested);
+        check_lengths(&task.name, &lengths.collect::<Result<Vec<_>>>()?, positions)?;
+    }
+    notes.extend(never_closed(prompts.closing().is_some()));
+    Ok(notes)
+}
+
+fn check_lengths(task: &str, lengths: &[usize], positions: Option<usize>) -> Result<()> {
+    let Some(positions) = positions else { return Ok(()) };
+    let long = lengths.iter().filter(|length| **length > positions).count();
+    if long == 0 {
+        return Ok(());
+    }
+    let (all, longest) = (lengths.len(), lengths.iter().max().unwrap_or(&0));
+    Err(Usage::new(format!(
+        "task {task}: {long} of {all} rows have more tokens than the model has positions, {positions}: the longest has \
+         {longest}. Lower sequence.prompt or sequence.answer, or set train.too_long to \"cut\""
+    ))
+    .into())
+}
+
+fn skipped(task: &str, report: &ReadReport) -> Option<String> {
+    let first = report.first.as_ref()?;
+    Some(format!("task {task}: {} of {} rows were skipped; the first: {first}", report.skipped, report.rows))
+}
+
+fn never_closed(closes: bool) -> Option<String> {
+    let note = "the chat template closes no answer with a special token: the model does not learn where to stop";
+    (!closes).then(|| note.to_owned())
+}
+
+/// Says them on the terminal.
+pub(crate) fn warn(notes: &[String]) {
+    notes.iter().for_each(|note| tracing::warn!("{note}"));
+}
