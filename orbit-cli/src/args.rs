@@ -333,8 +333,11 @@ pub(crate) struct Reproduce {
 /// Arguments of `orbit eval`.
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// The model directory
+    /// The model directory, or that of a PEFT adapter which names its model
     pub(crate) model: PathBuf,
+    /// Put this PEFT adapter on the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
     /// The run file that says what to measure
     #[arg(long, value_name = "RUN.toml")]
     pub(crate) run: PathBuf,

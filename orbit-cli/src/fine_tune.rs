@@ -25,18 +25,24 @@ use sha2::{Digest, Sha256};
 use crate::config::RunFile;
 use crate::job::Job;
 use crate::language::{self, SuiteResult};
+use crate::memory::Base as Described;
 use crate::pipeline::{Base, IDS_FILE, Speech};
 use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::run_dir::{self, Lock, RUN_FILE};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
 use crate::usage::Usage;
-use crate::{machine, plugins, retrieval, vectors};
+use crate::{machine, notes, plugins, retrieval, vectors};
 
 const UNTOUCHED: &str = "untouched.json";
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
-pub(crate) fn prepare(run: &RunFile, dir: &Path, overwrite: bool) -> Result<Lock> {
+pub(crate) fn prepare(run: &mut RunFile, dir: &Path, overwrite: bool) -> Result<Lock> {
+    // Nothing is written for a run that cannot be.
+    notes::of_run(run)?;
+    if Described::of(run)?.speech()?.1.uses_the_date() {
+        run.model.now.get_or_insert_with(machine::now);
+    }
     let (before, after) = ([IDS_FILE, UNTOUCHED, "plugins.json"], ["report.json", "report.html"]);
     let made = [&before[..], &["checkpoints", "model", "metrics.jsonl"], &after].concat();
     let lock = run_dir::claim(dir, overwrite, &made)?;
@@ -64,6 +70,8 @@ pub(crate) fn run(run: &RunFile, dir: &Path, _lock: Lock, quiet: bool) -> Result
         );
     }
     vectors::check(&run.hooks, &base.model, &device)?;
+    let notes = notes::of_run(run)?;
+    notes::warn(&notes);
     let job = job(run, dir, &base, quiet)?;
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?;
     let before = untouched(run, dir, &base, suites.as_deref(), quiet)?;
@@ -120,6 +128,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, _lock: Lock, quiet: bool) -> Result
             .map(|before| report::Evaluation { retrieval: None, text: Some(language::summary(before, Some(before))) }),
         runs: vec![Run {
             hooks,
+            notes,
             plugins: plugins::records(&run.hooks)?,
             peak_memory_bytes,
             ..summary(run, &metrics, merges_at_end, drift, recommended, text)
@@ -211,6 +220,7 @@ pub(crate) fn trained(name: &str, metrics: &[Metrics], drift: orbit_core::Drift)
         name: name.to_owned(),
         hooks: Vec::new(),
         plugins: Vec::new(),
+        notes: Vec::new(),
         steps: metrics.len() as u64,
         retrieval: None,
         text: None,
@@ -239,14 +249,15 @@ pub(crate) fn merges(log: &[(String, f64)]) -> u64 {
 
 fn limit(entry: &HookEntry) -> Option<report::MaxDrift> {
     match &entry.r#use {
-        Use::Orbit(orbit) => Some(report::MaxDrift {
+        // No limit is no number of a report.
+        Use::Orbit(orbit) if orbit.max_drift.is_finite() => Some(report::MaxDrift {
             metric: match orbit.metric {
                 DriftMetric::Flips => report::DriftMetric::Flips,
                 DriftMetric::L2 => report::DriftMetric::L2,
             },
             value: orbit.max_drift,
         }),
-        Use::Ball(ball) if !ball.per_parameter => {
+        Use::Ball(ball) if !ball.per_parameter && ball.radius.is_finite() => {
             Some(report::MaxDrift { metric: report::DriftMetric::L2, value: ball.radius })
         }
         _ => None,
@@ -260,6 +271,7 @@ fn config_digest(run: &RunFile) -> Result<String> {
         *path = path.file_name().unwrap_or_default().into();
     }
     run.model.path = run.model.path.map(|path| path.file_name().unwrap_or_default().into());
+    run.model.now = None;
     run.expected = None;
     for entry in &mut run.hooks {
         if let Use::Plugin(plugin) = &mut entry.r#use {

@@ -45,7 +45,8 @@ pub(crate) fn of_sequence(run: &SequenceFile) -> Result<Vec<String>> {
     let base = Base::read(&run.model.path)?;
     let (tokenizer, chat) = base.speech()?;
     let (tasks, reports) = TaskSequence::read(&run.tasks, Path::new(""))?;
-    let mut notes: Vec<String> = tasks.names().zip(&reports).filter_map(|(task, report)| skipped(task, report)).collect();
+    let mut notes: Vec<String> =
+        tasks.names().zip(&reports).filter_map(|(task, report)| skipped(task, report)).collect();
     notes.extend(of_tasks(run, &tasks, (&tokenizer, &chat), base.positions())?);
     Ok(notes)
 }

@@ -36,7 +36,12 @@ impl Speech {
         tokenizer: Tokenizer,
         chat: ChatTemplate,
         generation: Option<GenerationConfig>,
+        now: Option<&str>,
     ) -> Result<Self> {
+        let chat = match now {
+            Some(now) => chat.with_now(now)?,
+            None => chat,
+        };
         let reader = match model {
             LanguageModel::Decoder(_) => Reader::Decoder,
             LanguageModel::EncoderDecoder(_) => Reader::Encoder,
@@ -71,7 +76,7 @@ impl Base {
     /// The model that a run begins with: opened, or made.
     pub(crate) fn of(run: &RunFile, device: &Device) -> Result<Self> {
         match (&run.model.path, &run.model.fresh) {
-            (Some(path), _) => Self::open(path, device),
+            (Some(path), _) => Self::open_at(path, run.model.now.as_deref(), device),
             (None, Some(shape)) => Self::fresh(shape, run.seed, device),
             (None, None) => Err(anyhow!("the run names no model")),
         }
@@ -83,14 +88,20 @@ impl Base {
         let config = shape.config(tokenizer.get_vocab_size(true));
         let chat = ChatTemplate::plain("</s>")?;
         let model = EncoderDecoder::random(config, seed, device).into();
-        Ok(Self { speech: Speech::new(&model, tokenizer, chat, None)?, model, codes_per_level: Vec::new() })
+        Ok(Self { speech: Speech::new(&model, tokenizer, chat, None, None)?, model, codes_per_level: Vec::new() })
     }
 
     /// Opens a Hugging Face directory or a GGUF file.
     pub(crate) fn open(path: &Path, device: &Device) -> Result<Self> {
+        Self::open_at(path, None, device)
+    }
+
+    /// As [`open`](Self::open), with the time that a chat template is given.
+    pub(crate) fn open_at(path: &Path, now: Option<&str>, device: &Device) -> Result<Self> {
         if path.is_file() {
-            return Self::open_gguf(path, device);
+            return Self::open_gguf(path, now, device);
         }
+        LanguageModel::check_directory(path)?;
         let tokenizer = read_tokenizer(&path.join("tokenizer.json"))?;
         let ids = path.join(IDS_FILE);
         let codes_per_level =
@@ -98,15 +109,15 @@ impl Base {
         let chat = ChatTemplate::read(path)?;
         let generation = GenerationConfig::read(path)?;
         let model = LanguageModel::load(path, device)?;
-        Ok(Self { speech: Speech::new(&model, tokenizer, chat, generation)?, model, codes_per_level })
+        Ok(Self { speech: Speech::new(&model, tokenizer, chat, generation, now)?, model, codes_per_level })
     }
 
-    fn open_gguf(path: &Path, device: &Device) -> Result<Self> {
+    fn open_gguf(path: &Path, now: Option<&str>, device: &Device) -> Result<Self> {
         let file = gguf::read(path)?;
         let tokenizer = tokenizer_of(&serde_json::to_vec(&file.tokenizer)?, path)?;
         let config = file.tokenizer_config.as_object().cloned().unwrap_or_default();
         let model = orbit_models::from_weights(file.config, file.weights, path, device)?.into();
-        let speech = Speech::new(&model, tokenizer, ChatTemplate::from_config(config)?, None)?;
+        let speech = Speech::new(&model, tokenizer, ChatTemplate::from_config(config)?, None, now)?;
         Ok(Self { model, speech, codes_per_level: Vec::new() })
     }
 

@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::run_dir::{self, Lock, RUN_FILE};
 use crate::training::{self, Ending, Feed, Rhythm};
-use crate::{fine_tune, machine, retrieval};
+use crate::{fine_tune, machine, notes, retrieval};
 
 /// Whether a run directory is one of SASRec.
 pub(crate) fn is_one(dir: &Path) -> bool {
@@ -53,6 +53,9 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, _lock: Lock, quiet: bool) -> Res
     let split = Split::leave_one_out(&corpus);
     let loader =
         Loader::new(examples(&split, run.sasrec.max_history), run.train.batch, run.train.micro_batch(), run.seed)?;
+    let users = job::users(&split, run.evaluate.users, run.evaluate.on);
+    let notes = job::unreachable(&split, &users, run.evaluate.exclude_seen);
+    notes::warn(&notes);
     let model = SasRec::random(run.sasrec.clone(), corpus.items.len(), run.seed, &device.autodiff());
     let fit = Fit::new(model, Vec::new(), Feed::new(loader), run.train.optimizer(), run.train.schedule())?;
     let mut fit = training::with(fit, &run.train, run.seed)?;
@@ -71,7 +74,6 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, _lock: Lock, quiet: bool) -> Res
     let model = fit.model();
     drop(fit);
     run_dir::write_dir(&dir.join("model"), |place| Ok(model.save(place, &run.sasrec)?))?;
-    let users = job::users(&split, run.evaluate.users, run.evaluate.on);
     let report = Report {
         format: Report::FORMAT,
         title: run.name.clone(),
@@ -89,6 +91,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, _lock: Lock, quiet: bool) -> Res
         untouched: None,
         runs: vec![Run {
             peak_memory_bytes,
+            notes,
             retrieval: Some(measure(&model, &users, &run.evaluate, quiet)?),
             ..fine_tune::trained(&run.name, &training::read_metrics(dir)?, drift)
         }],

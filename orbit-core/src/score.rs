@@ -231,13 +231,7 @@ impl Layout {
 }
 
 /// Each position of the flattened input as a continuation of one token. Without `greedy` none is found to be the likeliest.
-fn token_scores<M: Model>(
-    model: &M,
-    input: &Input,
-    positions: &[u32],
-    targets: &[u32],
-    greedy: bool,
-) -> Vec<Scored> {
+fn token_scores<M: Model>(model: &M, input: &Input, positions: &[u32], targets: &[u32], greedy: bool) -> Vec<Scored> {
     let hidden = model.hidden(input);
     let [rows, width, d] = hidden.dims();
     let hidden = hidden.reshape([rows * width, d]);

@@ -141,26 +141,6 @@ impl Bert {
         }
         Ok(x_btd)
     }
-
-    /// The mean of each text's last hidden states, `[B, D]` row by row: its embedding.
-    ///
-    /// # Errors
-    /// As [`Bert::hidden`].
-    pub fn means(&self, texts: &[&[u32]]) -> orbit_core::Result<Vec<Vec<f32>>> {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
-        Ok(means(self.hidden(texts)?, &lengths))
-    }
-}
-
-/// The mean over the first tokens of each row of hidden states, `[B, T, D]`, in f64: the embedding of a text of that length.
-pub fn means(hidden: Tensor<3>, lengths: &[usize]) -> Vec<Vec<f32>> {
-    let [_, width, d] = hidden.dims();
-    let entries: Vec<f32> = hidden.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
-    let mean = |(row, &length): (&[f32], &usize)| {
-        let sum = |at: usize| (0..length).map(|token| f64::from(row[token * d + at])).sum::<f64>();
-        (0..d).map(|at| (sum(at) / length as f64) as f32).collect()
-    };
-    entries.chunks_exact(width * d).zip(lengths).map(mean).collect()
 }
 
 impl BertConfig {

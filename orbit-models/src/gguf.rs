@@ -56,15 +56,26 @@ pub fn read(path: impl AsRef<Path>) -> Result<GgufModel> {
     from_bytes(&atomic::read(path.as_ref())?, path)
 }
 
+/// What the GGUF file `path` says of its model; the weights are left where they are.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn describe(path: impl AsRef<Path>) -> Result<GgufModel> {
+    let file = atomic::read(path.as_ref())?;
+    let described = Container::parse(&file).and_then(|container| described(&container));
+    let (config, tokenizer) = described.map_err(|reason| Error::gguf(path, reason))?;
+    let weights = Weights::default();
+    Ok(GgufModel { config, weights, tokenizer: tokenizer.definition, tokenizer_config: tokenizer.config })
+}
+
 /// The shape of the model in the GGUF file `path`, whose weights are left as they are.
 ///
 /// # Errors
 ///
 /// As [`read`].
 pub fn read_config(path: impl AsRef<Path>) -> Result<DecoderConfig> {
-    let file = atomic::read(path.as_ref())?;
-    let described = Container::parse(&file).and_then(|container| described(&container));
-    described.map(|(config, _)| config).map_err(|reason| Error::gguf(path, reason))
+    Ok(describe(path)?.config)
 }
 
 /// As [`read`], from a file in memory. `path` is what its errors name.

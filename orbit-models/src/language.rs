@@ -72,6 +72,14 @@ impl LanguageModel {
         })
     }
 
+    /// Checks that a directory is one of a model, before anything of it is read.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] for the directory of a PEFT adapter; [`Error::Config`] for weights that somebody has quantised.
+    pub fn check_directory(dir: impl AsRef<Path>) -> Result<()> {
+        check_directory(dir.as_ref())
+    }
+
     /// Saves the model into `dir`, which must be there; the tokenizer's files are the caller's.
     ///
     /// # Errors

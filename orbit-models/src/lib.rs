@@ -18,6 +18,7 @@ mod language;
 mod layer_norm;
 mod linear;
 pub mod lora;
+pub mod pooling;
 pub mod pull;
 pub mod rq_vae;
 pub mod sasrec;

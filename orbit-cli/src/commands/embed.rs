@@ -9,7 +9,8 @@ use orbit_core::{Input, Model};
 use orbit_data::tokenizer::Reader;
 use orbit_data::{Corpus, Item, ItemEmbeddings, TextTokenizer};
 use orbit_models::LanguageModel;
-use orbit_models::bert::{Bert, means};
+use orbit_models::bert::Bert;
+use orbit_models::pooling::SentenceEncoding;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +117,15 @@ fn made(about: &Path) -> Option<Made> {
 }
 
 fn digest(model: &Path, texts: &[String], longest: usize) -> Result<String> {
-    let files = ["config.json", "tokenizer.json", "model.safetensors"].map(|name| model.join(name));
+    let names = [
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "modules.json",
+        "1_Pooling/config.json",
+        "sentence_bert_config.json",
+    ];
+    let files = names.map(|name| model.join(name));
     let mut parts = vec![longest.to_string(), serde_json::to_string(texts)?];
     for file in files.iter().filter(|file| file.exists()) {
         let bytes = fs::read(file).with_context(|| file.display().to_string())?;
@@ -129,6 +138,7 @@ fn digest(model: &Path, texts: &[String], longest: usize) -> Result<String> {
 struct Encoder {
     net: Net,
     tokenizer: TextTokenizer,
+    encoding: SentenceEncoding,
     longest: usize,
 }
 
@@ -155,7 +165,9 @@ impl Encoder {
             Net::Bert(net) => net.longest_text(),
             Net::Language(net) => net.longest_text(),
         };
-        Ok(Self { net, tokenizer: TextTokenizer::read(dir, Reader::Encoder)?, longest: longest.min(most) })
+        let encoding = SentenceEncoding::read(dir)?;
+        let longest = longest.min(most).min(encoding.longest.unwrap_or(usize::MAX));
+        Ok(Self { net, tokenizer: TextTokenizer::read(dir, Reader::Encoder)?, encoding, longest })
     }
 
     /// A row a text. Texts of like length go together.
@@ -170,7 +182,7 @@ impl Encoder {
         let mut done = 0;
         for batch in order.chunks(batch.max(1)) {
             let texts: Vec<&[u32]> = batch.iter().map(|&at| tokens[at].as_slice()).collect();
-            for (&at, row) in batch.iter().zip(self.net.means(&texts)?) {
+            for (&at, row) in batch.iter().zip(self.vectors(&texts)?) {
                 rows[at] = row;
             }
             done += batch.len() as u64;
@@ -181,18 +193,19 @@ impl Encoder {
     }
 }
 
-impl Net {
-    fn means(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
-        match self {
-            Self::Bert(net) => Ok(net.means(texts)?),
-            Self::Language(net) => {
-                let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+impl Encoder {
+    fn vectors(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        let hidden = match &self.net {
+            Net::Bert(net) => net.hidden(texts)?,
+            Net::Language(net) => {
                 let width = lengths.iter().copied().max().unwrap_or(0);
                 let padded = |text: &&[u32]| [text, &vec![0; width - text.len()][..]].concat();
                 let tokens = texts.iter().flat_map(padded).collect();
-                Ok(means(net.hidden(&Input::rows(tokens, texts.len(), width)), &lengths))
+                net.hidden(&Input::rows(tokens, texts.len(), width))
             }
-        }
+        };
+        Ok(self.encoding.vectors(hidden, &lengths))
     }
 }
 

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use orbit_models::instruction_vector::InstructionVector;
+use orbit_models::lora;
 use orbit_models::{Extension, LanguageModel};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -23,7 +24,8 @@ use crate::language::{self, Metric, SuiteResult};
 use crate::paths::{self, DataDir};
 use crate::pipeline::{Base, IDS_FILE};
 use crate::report::{self, Machine};
-use crate::{machine, retrieval};
+use crate::usage::Usage;
+use crate::{machine, notes, retrieval};
 
 /// Scores by suite and metric, as lm-evaluation-harness writes them, and what it has no place for.
 #[derive(Serialize)]
@@ -54,8 +56,12 @@ struct Orbit {
 pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
     let run = paths::resolve_data(RunFile::read(&args.run)?, &DataDir::new(global.data.clone(), &args.run))?;
     let device = orbit_core::device(&run.device)?;
-    let path = paths::model(&args.model, Path::new("."))?;
+    let (path, adapter) = model_and_adapter(args)?;
     let mut base = Base::open(&path, &device)?;
+    if let Some(adapter) = &adapter {
+        let read = base.model.read_adapter(adapter)?;
+        base.model = base.model.merge(&read, 1.0)?;
+    }
     if let Some(file) = &args.steer {
         base.model = steered(base.model, file, args, &device)?;
     }
@@ -88,6 +94,7 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
     }
     if let (Some(config), Some(trained)) = (&run.evaluate.retrieval, &trained) {
         let job = learned(&run, &base, &path, trained, global.quiet)?;
+        notes::warn(&job.notes(&run)?);
         scores.orbit.retrieval = Some(retrieval::measure(&base.model, &job, config, global.quiet)?);
         scores.orbit.baselines = Some(job.baselines(config));
     }
@@ -96,6 +103,27 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
     match &args.out {
         Some(path) => fs::write(path, text).with_context(|| path.display().to_string()),
         None => print(&text),
+    }
+}
+
+/// Where the model is, and the adapter that goes on it. A directory of an adapter names its model.
+fn model_and_adapter(args: &Eval) -> Result<(PathBuf, Option<PathBuf>)> {
+    let here = Path::new(".");
+    let path = paths::model(&args.model, here)?;
+    if !lora::is_adapter(&path) {
+        return Ok((path, args.adapter.clone()));
+    }
+    let shown = path.display();
+    if args.adapter.is_some() {
+        return Err(
+            Usage::new(format!("{shown} is a PEFT adapter, and --adapter names another: give the model")).into()
+        );
+    }
+    let advice = format!("{shown} is a PEFT adapter: give its model, `orbit eval MODEL --adapter {shown}`");
+    let Some(base) = lora::base_model(&path)? else { return Err(Usage::new(advice).into()) };
+    match paths::model(Path::new(&base), here).or_else(|_| paths::model(Path::new(&base), &path)) {
+        Ok(model) => Ok((model, Some(path))),
+        Err(_) => Err(Usage::new(format!("{advice}. It names {base}, which is not on this machine")).into()),
     }
 }
 

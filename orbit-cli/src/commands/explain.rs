@@ -12,6 +12,7 @@ use super::print;
 use crate::args::{Explain, Global};
 use crate::config::{Evaluate, EvaluateTasks, IdMethod, RunFile, Schedule, SequenceFile, Source, Text, Train};
 use crate::memory::{self, Data, Needs};
+use crate::notes;
 use crate::paths::{self, DataDir};
 
 pub(crate) fn run(args: &Explain, global: &Global) -> Result<()> {
@@ -24,19 +25,21 @@ pub(crate) fn run(args: &Explain, global: &Global) -> Result<()> {
 
 fn explain(run: &RunFile, data: &DataDir) -> Result<String> {
     let settings = settings(run, &codes_per_level(run, data))?;
-    whole(settings, &run.hooks, needs(run, data), run.clone().data_paths(), data)
+    let said = paths::resolve(run.clone(), data).ok().map(|run| notes::of_run(&run));
+    whole(settings, &run.hooks, (needs(run, data), said), run.clone().data_paths(), data)
 }
 
 fn explain_sequence(run: &SequenceFile, data: &DataDir) -> Result<String> {
     let settings = settings_of_sequence(run);
-    whole(settings, &run.hooks, needs_of_sequence(run, data), run.clone().data_paths(), data)
+    let said = paths::resolve_sequence(run.clone(), data).ok().map(|run| notes::of_sequence(&run));
+    whole(settings, &run.hooks, (needs_of_sequence(run, data), said), run.clone().data_paths(), data)
 }
 
 /// All that is said of a run, in order.
 fn whole<'a>(
     settings: String,
     entries: &[HookEntry],
-    needs: Result<Needs>,
+    (needs, said): (Result<Needs>, Option<Result<Vec<String>>>),
     files: impl Iterator<Item = &'a mut PathBuf>,
     data: &DataDir,
 ) -> Result<String> {
@@ -45,6 +48,14 @@ fn whole<'a>(
     match needs {
         Ok(needs) => writeln!(text, "\n{}", needs.text().trim_end())?,
         Err(error) => writeln!(text, "\nmemory: not known, because the model cannot be read\n  {error}")?,
+    }
+    match said {
+        Some(Ok(notes)) if !notes.is_empty() => {
+            writeln!(text, "\nto be careful of")?;
+            notes.iter().for_each(|note| text.push_str(&format!("  {note}\n")));
+        }
+        Some(Err(error)) => writeln!(text, "\n`orbit train` will refuse it: {error:#}")?,
+        _ => {}
     }
     let missing = files.filter(|path| data.file(path).is_err()).map(|path| path.display().to_string());
     let missing: Vec<String> = missing.collect();

@@ -251,5 +251,5 @@ impl Architecture {
 
 fn write(model: &LanguageModel, tokenizer: &TextTokenizer, dir: &Path) -> Result<()> {
     model.save(dir, Dtype::Bf16, &Extension::default())?;
-    Speech::new(model, tokenizer.tokenizer().clone(), ChatTemplate::chatml()?, None)?.save(tokenizer, dir)
+    Speech::new(model, tokenizer.tokenizer().clone(), ChatTemplate::chatml()?, None, None)?.save(tokenizer, dir)
 }

@@ -36,9 +36,9 @@ pub(crate) fn run(args: &Quickstart, global: &Global) -> Result<()> {
     let plain = RunFile { name: "plain".into(), hooks: Vec::new(), ..orbit.clone() };
 
     let mut reports = Vec::new();
-    for run in [plain, orbit] {
+    for mut run in [plain, orbit] {
         let dir = args.out.join(&run.name);
-        let lock = fine_tune::prepare(&run, &dir, again)?;
+        let lock = fine_tune::prepare(&mut run, &dir, again)?;
         let Some(report) = fine_tune::run(&run, &dir, lock, global.quiet)? else {
             return print("stopped\n");
         };

@@ -49,9 +49,14 @@ pub(crate) fn run(args: &Reproduce, global: &Global) -> Result<()> {
 }
 
 fn train(args: &Reproduce, data: &DataDir, overrides: Overrides, dir: &Path, quiet: bool) -> Result<Option<Report>> {
-    let run = paths::resolve(RunFile::read(&args.recipe)?.apply(overrides)?, data)?;
+    let mut run = paths::resolve(RunFile::read(&args.recipe)?.apply(overrides)?, data)?;
     orbit_core::device(&run.device)?;
-    let lock = if dir.join(RUN_FILE).exists() { run_dir::lock(dir)? } else { fine_tune::prepare(&run, dir, false)? };
+    let lock = if dir.join(RUN_FILE).exists() {
+        run.model.now = fine_tune::read(dir)?.model.now;
+        run_dir::lock(dir)?
+    } else {
+        fine_tune::prepare(&mut run, dir, false)?
+    };
     fine_tune::run(&run, dir, lock, quiet)
 }
 

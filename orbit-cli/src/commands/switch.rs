@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use orbit_data::instruct::{Limits, Prompts, Task, TaskSequence};
+use orbit_data::instruct::{Prompts, Task, TaskSequence};
 use orbit_models::switch::SwitchTraining;
 
 use super::print;
@@ -49,10 +49,10 @@ fn route(args: &SwitchRoute, global: &Global) -> Result<()> {
     let adapter = route.adapter(router.card.reject);
     let task = &router.card.tasks[route.task];
     let Experts { run, base, .. } = &router.experts;
-    let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
+    let limits = run.limits(base.model.positions());
     let tokenizer = &base.speech.tokenizer;
     let prompts = Prompts::new(&base.speech.chat, tokenizer, limits)?;
-    let longest = run.sequence.answer;
+    let longest = limits.answer;
     let examiner = Examiner { prompts: &prompts, tokenizer, longest, batch: 1, quiet: true };
     let tokens = base.speech.prompt(&args.prompt)?;
     let answers = examiner.answers(&router.experts.model()?, "answer", &[tokens], &[adapter])?;

@@ -20,13 +20,13 @@ pub(crate) fn run(args: &Train, global: &Global) -> Result<()> {
         return run_sasrec(args, global);
     }
     let run = RunFile::read(&args.run)?.apply(args.overrides())?;
-    let run = paths::resolve(run, &DataDir::new(global.data.clone(), &args.run))?;
+    let mut run = paths::resolve(run, &DataDir::new(global.data.clone(), &args.run))?;
     // A device that is not there, and memory that is not, are found before anything is written.
     orbit_core::device(&run.device)?;
     if !args.no_memory_check {
         memory::check_run(&run)?;
     }
-    let lock = fine_tune::prepare(&run, &args.out, args.overwrite)?;
+    let lock = fine_tune::prepare(&mut run, &args.out, args.overwrite)?;
     show(fine_tune::run(&run, &args.out, lock, global.quiet)?, &args.out)
 }
 
@@ -48,12 +48,12 @@ fn run_sasrec(args: &Train, global: &Global) -> Result<()> {
 
 fn run_sequence(args: &Train, global: &Global) -> Result<()> {
     let run = SequenceFile::read(&args.run)?.apply(args.overrides())?;
-    let run = paths::resolve_sequence(run, &DataDir::new(global.data.clone(), &args.run))?;
+    let mut run = paths::resolve_sequence(run, &DataDir::new(global.data.clone(), &args.run))?;
     orbit_core::device(&run.device)?;
     if !args.no_memory_check {
         memory::check_sequence(&run)?;
     }
-    let lock = sequence::prepare(&run, &args.out, args.overwrite, args.extend)?;
+    let lock = sequence::prepare(&mut run, &args.out, args.overwrite, args.extend)?;
     show_sequence(&run, &args.out, lock, global)
 }
 

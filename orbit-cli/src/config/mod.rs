@@ -86,6 +86,10 @@ pub(crate) struct RunFile {
 pub(crate) struct ModelSection {
     /// A Hugging Face directory, a `.gguf` file, or a name that `orbit pull` knows. Relative to the run file's folder.
     pub path: PathBuf,
+    /// The time that a chat template which writes today's date is given, such as "2026-12-01T08:00:00Z", in UTC. Default: the time at
+    /// which the run begins, which run.toml then says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
 }
 
 /// What the command line may change of a run file.

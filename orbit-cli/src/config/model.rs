@@ -17,6 +17,10 @@ pub(crate) struct StartModel {
     /// A model from scratch, which speaks of nothing but items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fresh: Option<Fresh>,
+    /// The time that a chat template which writes today's date is given, such as "2026-12-01T08:00:00Z", in UTC. Default: the time at
+    /// which the run begins, which run.toml then says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
 }
 
 /// An encoder-decoder of T5's form with fresh weights; the defaults are TIGER's (arXiv 2305.05065, section 4.1), without dropout.

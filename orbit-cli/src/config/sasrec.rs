@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
-use super::{Corpus, Expected, Overrides, Train, default_device, default_seed, mistake, stem, text_of, given};
+use super::{Corpus, Expected, Overrides, Train, default_device, default_seed, given, mistake, stem, text_of};
 use crate::usage::Usage;
 
 /// SASRec trained from scratch on a corpus: what a generative recommender has to be measured against.

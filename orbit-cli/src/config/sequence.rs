@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::range::{self, Fault, fault};
 use super::{
-    ModelSection, Overrides, Text, TooLong, Train, WatchSection, default_device, default_seed, given, hooks, mistake, plugins,
-    stem, text_of,
+    ModelSection, Overrides, Text, TooLong, Train, WatchSection, default_device, default_seed, given, hooks, mistake,
+    plugins, stem, text_of,
 };
 use crate::usage::Usage;
 

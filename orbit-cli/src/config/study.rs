@@ -151,7 +151,7 @@ impl StudyFile {
             name: self.subject(model, method),
             seed,
             device: self.device.clone(),
-            model: ModelSection { path },
+            model: ModelSection { path, now: None },
             tasks: self.tasks.clone(),
             sequence: self.sequence.clone(),
             lora: self.lora.clone(),

@@ -96,7 +96,8 @@ impl Subject for Items {
         if self.max_history < run.examples.max_history {
             let wanted = run.examples.max_history;
             let kept = self.max_history;
-            notes.push(format!("histories keep their last {kept} items, not {wanted}: the model has no more positions"));
+            notes
+                .push(format!("histories keep their last {kept} items, not {wanted}: the model has no more positions"));
         }
         for (direction, titles, _) in self.titled(run)? {
             let open = match direction {

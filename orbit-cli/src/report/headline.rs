@@ -27,7 +27,18 @@ pub(crate) fn headline(report: &Report) -> Headline {
     let cautions = pair.iter().flat_map(|(plain, protected)| doubts(plain, protected));
     let spikes = report.runs.iter().filter_map(|run| spiked(run.label(), run.spikes));
     let cautions = cautions.chain(dominated(report)).chain(unlearned(report)).chain(undefined(report)).chain(spikes);
-    Headline { summary, cautions: cautions.collect() }
+    Headline { summary, cautions: cautions.chain(notes(report)).collect() }
+}
+
+/// What the runs have to say of their data, each once: runs of one report have the same data.
+fn notes(report: &Report) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for note in report.runs.iter().flat_map(|run| &run.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
+    notes
 }
 
 /// The run the summary is about.

@@ -123,6 +123,9 @@ pub(crate) struct Run {
     /// Those of the hooks that are plugins, by digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<Record>,
+    /// What was cut, what is never closed, what can never be right: a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Optimizer steps taken.
     pub steps: u64,
     /// The new job; `None` when not measured.

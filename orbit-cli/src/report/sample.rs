@@ -57,6 +57,7 @@ pub(super) fn run(name: &str, hooks: &[&str], retention: Option<f64>, recall_at_
     let (speed, max_flips) = (if hooks.is_empty() { 1.0 } else { 0.8 }, if merging { 0.0075 } else { 1.0 });
     let history: Vec<Point> = (1..=200).map(|step| point(step, speed, max_flips)).collect();
     Run {
+        notes: Vec::new(),
         name: name.to_owned(),
         hooks: hooks.iter().map(|hook| (*hook).to_owned()).collect(),
         plugins: Vec::new(),

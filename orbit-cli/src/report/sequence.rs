@@ -64,6 +64,9 @@ pub(crate) struct SequenceReport {
     pub suites: Vec<SuiteColumn>,
     /// The stages, in order.
     pub stages: Vec<Stage>,
+    /// What was cut, what is never closed, what can never be right: a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Tasks that were watched while others were trained.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watched: Vec<WatchedTask>,

@@ -35,14 +35,9 @@ pub(crate) fn loader(
     Loader::new(mixed, run.train.batch, run.train.micro_batch(), seed).with_context(|| format!("task {}", task.name))
 }
 
-/// The training part of a task as examples; says how much was cut.
+/// The training part of a task as examples.
 pub(crate) fn learned(prompts: &Prompts<'_>, task: &Task) -> Result<Vec<Example>> {
-    let made = prompts.examples(task, &task.train)?;
-    if made.cut_inputs + made.cut_answers > 0 {
-        let (inputs, answers, all) = (made.cut_inputs, made.cut_answers, made.examples.len());
-        tracing::info!("task {}: {inputs} inputs and {answers} answers of {all} were cut", task.name);
-    }
-    Ok(made.examples)
+    Ok(prompts.examples(task, &task.train)?.examples)
 }
 
 /// What a run replays, but for earlier tasks, which depend on the stage.

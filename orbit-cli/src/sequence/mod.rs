@@ -26,7 +26,7 @@ use anyhow::{Context, Result};
 use orbit_core::score::divergence;
 use orbit_core::{MicroBatch, Model};
 use orbit_data::Loader;
-use orbit_data::instruct::{Limits, Prompts, Task, TaskSequence};
+use orbit_data::instruct::{Prompts, Task, TaskSequence};
 use orbit_models::Extension;
 use orbit_models::LanguageModel;
 use orbit_models::weights::Dtype;
@@ -35,12 +35,13 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{Adapters, SequenceFile};
 use crate::language::{self, Suite};
+use crate::memory::Base as Described;
 use crate::pipeline::Base;
 use crate::report::sequence::SequenceReport;
 use crate::run_dir::{self, Lock, RUN_FILE, remove};
 use crate::usage::Usage;
 use crate::watch::Watch;
-use crate::{machine, plugins, training, vectors};
+use crate::{machine, notes, plugins, training, vectors};
 use examples::Replayed;
 use record::{Measured, StageRecord};
 pub(crate) use stage::adapter_folder;
@@ -56,12 +57,16 @@ const COMPARED_AT_ONCE: usize = 4;
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced, or
 /// extended by tasks behind its own.
-pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: bool) -> Result<Lock> {
+pub(crate) fn prepare(run: &mut SequenceFile, dir: &Path, overwrite: bool, extend: bool) -> Result<Lock> {
+    // Nothing is written for a run that cannot be.
+    notes::of_sequence(run)?;
     let path = dir.join(RUN_FILE);
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     let lock = run_dir::lock(dir)?;
     if path.exists() && extend {
-        check_extension(&SequenceFile::read(&path)?, run)?;
+        let old = SequenceFile::read(&path)?;
+        run.model.now = old.model.now.clone();
+        check_extension(&old, run)?;
     } else if path.exists() && !overwrite {
         return Err(Usage::new(format!(
             "{} has a run already: go on with `orbit resume`, add tasks behind its own with --extend, or give --overwrite",
@@ -73,6 +78,9 @@ pub(crate) fn prepare(run: &SequenceFile, dir: &Path, overwrite: bool, extend: b
         {
             remove(&dir.join(name))?;
         }
+    }
+    if Described::read(&run.model.path)?.speech()?.1.uses_the_date() {
+        run.model.now.get_or_insert_with(machine::now);
     }
     plugins::note(&run.hooks, dir)?;
     run_dir::write_file(&path, run.to_toml()?)?;
@@ -101,21 +109,17 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, _lock: Lock, quiet: bool) -> R
     let started = machine::now();
     let device = orbit_core::device(&run.device)?;
     // All that can be wrong with the data is found before anything is trained.
-    let (tasks, reports) = TaskSequence::read(&run.tasks, Path::new(""))?;
-    for (task, report) in tasks.names().zip(&reports) {
-        if let Some(first) = &report.first {
-            tracing::warn!("task {task}: {} of {} rows were skipped; the first: {first}", report.skipped, report.rows);
-        }
-    }
+    let (tasks, _) = TaskSequence::read(&run.tasks, Path::new(""))?;
+    let notes = notes::of_sequence(run)?;
+    notes::warn(&notes);
     let tasks = tasks.tasks();
     let suites = run.evaluate.text.as_ref().map(language::suites).transpose()?.unwrap_or_default();
-    let base = Base::open(&run.model.path, &device)?;
+    let base = Base::open_at(&run.model.path, run.model.now.as_deref(), &device)?;
     vectors::check(&run.hooks, &base.model, &device)?;
     let tokenizer = &base.speech.tokenizer;
-    let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
+    let limits = run.limits(base.model.positions());
     let prompts = Prompts::new(&base.speech.chat, tokenizer, limits)?;
-    let examiner =
-        Examiner { prompts: &prompts, tokenizer, longest: run.sequence.answer, batch: run.evaluate.batch, quiet };
+    let examiner = Examiner { prompts: &prompts, tokenizer, longest: limits.answer, batch: run.evaluate.batch, quiet };
     let watch = run.evaluate.watch.as_ref();
     let watch = watch.map(|section| Watch::open(section, &base.model, tokenizer, &prompts)).transpose()?;
     let mut course = Course::new(run, &base.model, watch.as_ref(), dir, quiet);
@@ -147,7 +151,7 @@ pub(crate) fn run(run: &SequenceFile, dir: &Path, _lock: Lock, quiet: bool) -> R
     let untrained = watch.map_or_else(|| Ok(Vec::new()), |watch| watch.look(&base.model))?;
     let watched = record::watched(untrained, &records);
     let report = record::report(run, started, &base.model, &measuring, before, records)?;
-    let report = SequenceReport { watched, ..report };
+    let report = SequenceReport { watched, notes, ..report };
     report.save(dir)?;
     Ok(Some(report))
 }

@@ -142,6 +142,7 @@ pub(crate) fn report(
         suites: suites.collect(),
         stages: stages.collect(),
         watched: Vec::new(),
+        notes: Vec::new(),
     })
 }
 
@@ -170,6 +171,7 @@ fn anonymous(run: &SequenceFile) -> SequenceFile {
     for path in run.data_paths() {
         *path = path.file_name().unwrap_or_default().into();
     }
+    run.model.now = None;
     run.model.path = run.model.path.file_name().unwrap_or_default().into();
     run
 }

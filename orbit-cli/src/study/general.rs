@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use orbit_core::{Fit, Schedule};
 use orbit_data::Loader;
-use orbit_data::instruct::{Limits, Prompts, TaskSequence};
+use orbit_data::instruct::{Prompts, TaskSequence};
 use orbit_models::Extension;
 use orbit_models::weights::Dtype;
 
@@ -34,7 +34,7 @@ pub(crate) fn tune(
     let base = Base::open(&model.path, &orbit_core::device(&study.device)?)?;
     let seed = study.seeds.first().copied().unwrap_or(1);
     let run = study.run(model, model.path.clone(), None, seed);
-    let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
+    let limits = run.limits(base.model.positions());
     let prompts = Prompts::new(&base.speech.chat, &base.speech.tokenizer, limits)?;
     let (tasks, _) = TaskSequence::read(&general.tasks, Path::new(""))?;
     let examples = tasks.tasks().iter().map(|task| learned(&prompts, task)).collect::<Result<Vec<_>>>()?.concat();

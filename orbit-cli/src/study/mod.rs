@@ -101,11 +101,12 @@ fn runs_of(
             measured.get_or_insert(folder);
             continue;
         }
-        let run = run(seed);
+        let mut run = run(seed);
         let lock = if sequence::is_one(&folder) {
+            run.model.now = sequence::read(&folder)?.model.now;
             run_dir::lock(&folder)?
         } else {
-            let lock = sequence::prepare(&run, &folder, false, false)?;
+            let lock = sequence::prepare(&mut run, &folder, false, false)?;
             if let Some(other) = measured {
                 sequence::begin_like(other, &folder)?;
             }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use orbit_data::instruct::{Instance, Limits, Prompts, Task};
+use orbit_data::instruct::{Instance, Prompts, Task};
 use orbit_models::generate::{Answering, answers};
 use orbit_models::switch::{Route, Switch};
 use serde::{Deserialize, Serialize};
@@ -161,10 +161,10 @@ impl Router {
     /// Every task with the adapter that the switch chooses, with its own, and with none. Prompts of all tasks share their batches.
     pub(crate) fn scores(&self, quiet: bool) -> Result<Vec<TaskScores>> {
         let Experts { run, tasks, base, .. } = &self.experts;
-        let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
+        let limits = run.limits(base.model.positions());
         let tokenizer = &base.speech.tokenizer;
         let prompts = Prompts::new(&base.speech.chat, tokenizer, limits)?;
-        let (longest, batch) = (run.sequence.answer, run.evaluate.batch);
+        let (longest, batch) = (limits.answer, run.evaluate.batch);
         let examiner = Examiner { prompts: &prompts, tokenizer, longest, batch, quiet };
         let model = self.experts.model()?;
         let asked = tasks.iter().flat_map(|task| task.test.iter().map(move |instance| (task, instance)));
@@ -205,7 +205,7 @@ impl Router {
     /// The time that reading and routing a batch of prompts takes, beside writing 64 tokens for each.
     pub(crate) fn speed(&self) -> Result<Speed> {
         let Experts { run, tasks, base, .. } = &self.experts;
-        let limits = Limits { prompt: run.sequence.prompt, answer: run.sequence.answer };
+        let limits = run.limits(base.model.positions());
         let prompts = Prompts::new(&base.speech.chat, &base.speech.tokenizer, limits)?;
         let of_each = run.evaluate.batch.div_ceil(tasks.len());
         let asked = tasks.iter().flat_map(|task| task.test.iter().take(of_each).map(move |instance| (task, instance)));

@@ -232,7 +232,7 @@ fn a_plain_model_stays_plain_when_it_is_saved() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(CONFIG), json!({"eos_token": {"content": "</s>"}}).to_string()).unwrap();
     let chat = ChatTemplate::read(dir.path()).unwrap();
-    assert_eq!((chat.is_plain(), chat.eos_token()), (true, Some("</s>")));
+    assert_eq!((chat.is_plain(), chat.special_token("eos_token")), (true, Some("</s>")));
     chat.save(dir.path()).unwrap();
     assert!(ChatTemplate::read(dir.path()).unwrap().is_plain());
     assert!(!ChatTemplate::chatml().unwrap().is_plain());

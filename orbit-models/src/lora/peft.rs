@@ -123,7 +123,9 @@ pub(crate) fn not_a_model(dir: &Path) -> Error {
     let of = base.map_or_else(String::new, |base| format!(" of {base}"));
     Error::foreign(
         dir,
-        format!("a PEFT adapter{of}, not a model: give the model, or merge the adapter into it; `orbit eval` takes both"),
+        format!(
+            "a PEFT adapter{of}, not a model: give the model, or merge the adapter into it; `orbit eval` takes both"
+        ),
     )
 }
 

@@ -5,7 +5,7 @@ mod file;
 use std::path::Path;
 
 use crate::atomic;
-use crate::config::{CONFIG_FILE, Fault, check_directory, MAX_LAYERS, MAX_SIZE};
+use crate::config::{CONFIG_FILE, Fault, MAX_LAYERS, MAX_SIZE, check_directory};
 use crate::error::{Error, Result};
 use crate::weights::Dtype;
 use file::ConfigFile;

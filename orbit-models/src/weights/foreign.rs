@@ -18,7 +18,9 @@ pub(super) fn recognized(bytes: &[u8]) -> Option<String> {
         return Some("a GGUF file: give its path, with the ending .gguf, in place of a directory".to_owned());
     }
     if start.starts_with(b"PK\x03\x04") || start.starts_with(b"\x80\x02") {
-        return Some("a pickle of PyTorch, which can run any code when it is opened: save it as safetensors".to_owned());
+        return Some(
+            "a pickle of PyTorch, which can run any code when it is opened: save it as safetensors".to_owned(),
+        );
     }
     let text = std::str::from_utf8(start).ok()?.trim();
     if text.starts_with('<') {

@@ -113,6 +113,7 @@ pub(crate) fn sequence(seed: u64) -> SequenceReport {
 fn run(made: &Made, seed: u64) -> SequenceReport {
     let from = report();
     SequenceReport {
+        notes: Vec::new(),
         format: SequenceReport::FORMAT,
         kind: SequenceReport::KIND.to_owned(),
         title: format!("Three tasks on the {} model, seed {seed}", made.name),

@@ -16,7 +16,8 @@ pub(super) fn headline(report: &SequenceReport, findings: &Findings) -> Headline
     let seed = "This is one run: the intervals say how far numbers would vary with other questions, and nothing of other seeds.";
     let cautions = cautions.into_iter().flatten().chain(findings.model.unmeasured.iter().cloned());
     let spikes = report.stages.iter().filter_map(|stage| spiked(&stage.task, stage.spikes));
-    Headline { summary, cautions: cautions.chain(spikes).chain([seed.to_owned()]).collect() }
+    let cautions = cautions.chain(spikes).chain(report.notes.iter().cloned());
+    Headline { summary, cautions: cautions.chain([seed.to_owned()]).collect() }
 }
 
 /// What shaped the training, as it begins a sentence.
