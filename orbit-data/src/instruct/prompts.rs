@@ -146,7 +146,7 @@ impl<'a> Prompts<'a> {
         let missing = || Error::Invalid(format!("task '{}': the answer is not one of its choices", task.name));
         let gold = task.gold(instance).ok_or_else(missing)?;
         let context = self.turn(task, &instance.instruction, &instance.input, PROBE)?.0;
-        Ok(MultipleChoice { context, choices: task.choices.clone().unwrap_or_default(), gold })
+        Ok(MultipleChoice { context, choices: task.choices.clone().unwrap_or_default(), suffix: None, gold })
     }
 
     /// The prompt with as much of the input as fits, and the answer's text.

@@ -60,7 +60,9 @@ fn paradigm(path: &Path, reader: impl BufRead, limit: usize) -> Result<Vec<Minim
     let read = |(number, line): (usize, std::io::Result<String>)| {
         let line = line.map_err(|source| Error::io(path, source))?;
         let row: Row = serde_json::from_str(&line).map_err(|error| Error::row(path, number + 1, error.to_string()))?;
-        Ok(MinimalPair { good: row.sentence_good, bad: row.sentence_bad, kind: kind.clone() })
+        // The harness sets a blank before what it scores, here too, where nothing stands before the blank.
+        let [good, bad] = [row.sentence_good, row.sentence_bad].map(|sentence| format!(" {sentence}"));
+        Ok(MinimalPair { good, bad, kind: kind.clone() })
     };
     reader.lines().enumerate().take(limit).map(read).collect()
 }
