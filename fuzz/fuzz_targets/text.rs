@@ -53,6 +53,7 @@ fuzz_target!(|bytes: &[u8]| {
         let name = match choice >> 6 {
             2 => "a.gz",
             3 => "a.bz2",
+            0 if kind == Suite::Blimp => "a.zip",
             _ if kind == Suite::Mmlu && choice & 64 != 0 => "a.csv",
             _ => "a.jsonl",
         };

@@ -5,15 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use super::MultipleChoice;
 
-/// Which of the two probabilities of arXiv 2406.12227 a multiple choice is scored by: what a model that forgets loses is often
-/// not the fact but how to answer. Both are over the choices, so that guessing comes to one in their number (our choice: the
-/// paper's are over all texts).
+/// Which of the two probabilities of arXiv 2406.12227 a multiple choice is scored by: what a model that forgets loses
+/// is often not the fact but how to answer. Both are over the choices, so that guessing comes to one in their number
+/// (our choice: the paper's are over all texts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// P(y | x): of the right answer's content behind the bare question, without an instruction.
     Knowledge,
-    /// P(yᶜ | c, x): of the right answer in the form that the instruction asks for, which is the letter of a listed choice.
+    /// P(yᶜ | c, x): of the right answer in the form that the instruction asks for, which is the letter of a listed
+    /// choice.
     Instruction,
 }
 
@@ -21,8 +22,8 @@ pub enum Ask {
 const INSTRUCTION: &str = "Choose the right answer to the question, and give its letter.";
 
 impl MultipleChoice {
-    /// The question with an instruction before it and its choices listed, of which a letter is to be chosen. A choice with a
-    /// [`suffix`](Self::suffix) is listed with it.
+    /// The question with an instruction before it and its choices listed, of which a letter is to be chosen. A choice
+    /// with a [`suffix`](Self::suffix) is listed with it.
     ///
     /// ```
     /// use orbit_data::text::MultipleChoice;

@@ -51,7 +51,8 @@ impl MultipleChoice {
         self.choices.iter().map(request).collect()
     }
 
-    /// The characters of each choice, without the blank before it: what lm-evaluation-harness divides by for `acc_norm`.
+    /// The characters of each choice, without the blank before it: what lm-evaluation-harness divides by for
+    /// `acc_norm`.
     pub fn lengths(&self) -> Vec<usize> {
         // With a suffix, the blank stands before the suffix.
         let bare = |choice: &String| match &self.suffix {
@@ -62,8 +63,8 @@ impl MultipleChoice {
     }
 }
 
-/// Which choice has the highest log-likelihood, and which has the highest log-likelihood per character. The first of equal
-/// choices wins.
+/// Which choice has the highest log-likelihood, and which has the highest log-likelihood per character. The first of
+/// equal choices wins.
 ///
 /// ```
 /// use orbit_data::text::score_choices;

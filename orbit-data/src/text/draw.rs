@@ -13,15 +13,15 @@ impl Sampler {
         Self(Mt::new_with_key(key))
     }
 
-    /// As `random.sample(range(size), count)`, for a size below 2³²: `count` different numbers below `size`, or all when there
-    /// are fewer.
+    /// As `random.sample(range(size), count)`, for a size below 2³²: `count` different numbers below `size`, or all
+    /// when there are fewer.
     pub(super) fn sample(&mut self, size: usize, count: usize) -> Vec<usize> {
         let count = count.min(size);
-        if size <= most_for_pool(count) { self.from_pool(size, count) } else { self.by_rejection(size, count) }
+        if size <= most_for_pool(count) { self.by_shuffle(size, count) } else { self.by_rejection(size, count) }
     }
 
     /// A shuffle that stops after `count` numbers.
-    fn from_pool(&mut self, size: usize, count: usize) -> Vec<usize> {
+    fn by_shuffle(&mut self, size: usize, count: usize) -> Vec<usize> {
         let mut pool: Vec<usize> = (0..size).collect();
         (0..count)
             .map(|drawn| {

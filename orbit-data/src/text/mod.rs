@@ -1,9 +1,9 @@
 //! Suites of retained language ability: multiple choice, last words, minimal pairs and running text; and of bias, by
 //! minimal pairs.
 //!
-//! Prompts, chances and scores follow lm-evaluation-harness 0.4.13: a choice's score is the sum of the log-probabilities of
-//! its tokens after the context, and normalised accuracy divides it by the characters of the choice, without the blank
-//! before it.
+//! Prompts, chances and scores follow lm-evaluation-harness 0.4.13: a choice's score is the sum of the
+//! log-probabilities of its tokens after the context, and normalised accuracy divides it by the characters of the
+//! choice, without the blank before it.
 
 mod ask;
 mod blimp;
@@ -32,9 +32,9 @@ pub use self::task::{Suite, TextTask};
 
 /// A passage whose last word is to be predicted, as in LAMBADA.
 ///
-/// lm-evaluation-harness has two measures of it. A passage counts for `acc` when the target is what greedy decoding gives:
-/// each of its tokens is the most likely one after those before it. `perplexity` is `exp` of the mean over the passages of the
-/// target's negative log-likelihood, whatever its number of tokens.
+/// lm-evaluation-harness has two measures of it. A passage counts for `acc` when the target is what greedy decoding
+/// gives: each of its tokens is the most likely one after those before it. `perplexity` is `exp` of the mean over the
+/// passages of the target's negative log-likelihood, whatever its number of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cloze {
     /// The passage without its last word.
@@ -43,8 +43,8 @@ pub struct Cloze {
     pub target: String,
 }
 
-/// Two sentences that differ in one respect alone. Each is scored as a whole, after the model's first token. The sentences of
-/// BLiMP have a blank before them, as lm-evaluation-harness scores them.
+/// Two sentences that differ in one respect alone. Each is scored as a whole, after the model's first token. The
+/// sentences of BLiMP have a blank before them, as lm-evaluation-harness scores them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MinimalPair {
     /// The acceptable sentence; of a pair that measures bias, the one that stereotypes more.
@@ -68,7 +68,8 @@ pub enum Tasks {
     Passage(String),
 }
 
-/// Six pieces of plain English prose, of 1,800 words in all, written for orbit, so that no model has been trained on them.
+/// Six pieces of plain English prose, of 1,800 words in all, written for orbit, so that no model has been trained on
+/// them.
 pub const PASSAGE: &str = include_str!("passage.txt");
 
 /// The suites that need no file, each with its name: `grammar`, forty [`minimal_pairs`] a paradigm, and `passage`, the
@@ -94,8 +95,8 @@ impl Tasks {
         self.len() == 0
     }
 
-    /// The items of a suite of pairs by their [`kind`](MinimalPair::kind), as indices in the order of the suite, so that
-    /// a suite that was scored once can be told apart: BLiMP into its paradigms, CrowS-Pairs into its types. Items
+    /// The items of a suite of pairs by their [`kind`](MinimalPair::kind), as indices in the order of the suite, so
+    /// that a suite that was scored once can be told apart: BLiMP into its paradigms, CrowS-Pairs into its types. Items
     /// without a kind are left out.
     ///
     /// ```
@@ -119,8 +120,8 @@ impl Tasks {
         kinds
     }
 
-    /// The accuracy of guessing, which is 0 for a last word; for a measure of bias it is where a neutral model scores. `None` for
-    /// running text, whose chance is [`unigram_perplexity`](crate::statistics::unigram_perplexity).
+    /// The accuracy of guessing, which is 0 for a last word; for a measure of bias it is where a neutral model scores.
+    /// `None` for running text, whose chance is [`unigram_perplexity`](crate::statistics::unigram_perplexity).
     pub fn chance(&self) -> Option<f64> {
         match self {
             Self::MultipleChoice(questions) => {
@@ -134,8 +135,8 @@ impl Tasks {
     }
 }
 
-/// Whether a model prefers the good sentence of a pair, from the log-likelihoods of both. Where they are equal it does; in a
-/// measure of bias it does not. Both are lm-evaluation-harness's rules.
+/// Whether a model prefers the good sentence of a pair, from the log-likelihoods of both. Where they are equal it does;
+/// in a measure of bias it does not. Both are lm-evaluation-harness's rules.
 ///
 /// ```
 /// use orbit_data::text::prefers_good;

@@ -1,7 +1,7 @@
 //! What lm-evaluation-harness leaves to Python's strings: blanks, capitals and words.
 
-/// Whether Python counts a character as white space, in `str.strip` and in `\s`. Those are the characters that Unicode calls
-/// white space, and four control characters.
+/// Whether Python counts a character as white space, in `str.strip` and in `\s`. Those are the characters that Unicode
+/// calls white space, and four control characters.
 fn is_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
@@ -11,8 +11,8 @@ pub(super) fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// `str.capitalize`: the first character as in a title, all others in lower case. The Greek letters with iota below are the
-/// exception: they come out as upper case has them.
+/// `str.capitalize`: the first character as in a title, all others in lower case. The Greek letters with iota below are
+/// the exception: they come out as upper case has them.
 pub(super) fn capitalize(text: &str) -> String {
     let Some(first) = text.chars().next() else { return String::new() };
     // The whole text is lowered, because a final sigma depends on what stands before it.

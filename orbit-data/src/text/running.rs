@@ -5,8 +5,8 @@ use std::ops::AddAssign;
 use super::python;
 use crate::{Error, Result};
 
-/// The size of a text, by which its log-likelihood is divided. Lengths of several documents add up: the harness takes the
-/// log-likelihoods and the lengths of all documents together.
+/// The size of a text, by which its log-likelihood is divided. Lengths of several documents add up: the harness takes
+/// the log-likelihoods and the lengths of all documents together.
 ///
 /// ```
 /// use orbit_data::text::TextLength;
@@ -17,8 +17,8 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TextLength {
-    /// Words as the harness counts them: the parts between runs of white space, also the empty ones at the ends. An empty
-    /// text counts one.
+    /// Words as the harness counts them: the parts between runs of white space, also the empty ones at the ends. An
+    /// empty text counts one.
     pub words: usize,
     /// Bytes of the text in UTF-8.
     pub bytes: usize,
@@ -62,10 +62,11 @@ pub struct Window {
     pub continuation: Vec<u32>,
 }
 
-/// The windows in which the harness scores a text: every token is scored once, and the first follows `prefix`, the model's
-/// first token. A model reads at most `longest` tokens at a time, without the last token of the continuation, which it only
-/// predicts. Every token but those of the first window is predicted from at least `context` tokens; the harness itself takes 1.
-/// The windows are `get_rolling_token_windows` after `make_disjoint_window`; none for an empty text.
+/// The windows in which the harness scores a text: every token is scored once, and the first follows `prefix`, the
+/// model's first token. A model reads at most `longest` tokens at a time, without the last token of the continuation,
+/// which it only predicts. Every token but those of the first window is predicted from at least `context` tokens; the
+/// harness itself takes 1. The windows are `get_rolling_token_windows` after `make_disjoint_window`; none for an empty
+/// text.
 ///
 /// ```
 /// use orbit_data::text::rolling_windows;

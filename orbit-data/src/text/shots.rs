@@ -60,8 +60,8 @@ pub(super) struct Shots {
     pub(super) excluding: bool,
 }
 
-/// Sets a description and examples from `pool` before every question. Questions are asked in their order: which examples one
-/// has depends on the number of questions before it.
+/// Sets a description and examples from `pool` before every question. Questions are asked in their order: which
+/// examples one has depends on the number of questions before it.
 ///
 /// # Errors
 /// The number of rows there are for a question, if they are too few.

@@ -98,7 +98,8 @@ fn answers_are_letters_or_numbers_as_strings_or_not() {
     for (label, index) in [("true", 1), ("0", 0), ("\"yes\"", 1), ("\"False\"", 0), ("1.0", 1)] {
         assert_eq!(gold(Suite::Boolq, BOOLQ, label), index);
     }
-    let digits = r#"{"question": {"stem": "q", "choices": [{"text": "x", "label": 1}, {"text": "y", "label": 2}]}, "answerKey": LABEL}"#;
+    let choices = r#"[{"text": "x", "label": 1}, {"text": "y", "label": 2}]"#;
+    let digits = &format!("{{\"question\": {{\"stem\": \"q\", \"choices\": {choices}}}, \"answerKey\": LABEL}}");
     assert_eq!(gold(Suite::Arc, digits, "2"), 1);
     assert_eq!(gold(Suite::Arc, digits, "\"1\""), 0);
     let bare = r#"{"question": "q", "choices": ["x", "y"], "answerKey": LABEL}"#;
@@ -358,7 +359,11 @@ proptest! {
     }
 
     #[test]
-    fn text_is_read_or_refused(text in "[{}\"a,_ \n]{0,40}", kind in prop::sample::select(KINDS.to_vec()), csv in any::<bool>()) {
+    fn text_is_read_or_refused(
+        text in "[{}\"a,_ \n]{0,40}",
+        kind in prop::sample::select(KINDS.to_vec()),
+        csv in any::<bool>(),
+    ) {
         let name = if csv { "r.csv" } else { "r.jsonl" };
         let _ = read(kind, &[(name, &text)], serde_json::json!({}));
     }

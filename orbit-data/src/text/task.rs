@@ -10,62 +10,64 @@ use super::{Ask, Group, Tasks, blimp, crows, suite};
 use crate::input;
 use crate::{Error, Result};
 
-/// What a suite measures and how its file is laid out. Files may be plain, `.gz` or `.bz2`. A row without its answer, as test
-/// sets have them whose answers are not published, is an error: take the validation file. Prompts are those of
+/// What a suite measures and how its file is laid out. Files may be plain, `.gz` or `.bz2`. A row without its answer,
+/// as test sets have them whose answers are not published, is an error: take the validation file. Prompts are those of
 /// lm-evaluation-harness 0.4.13.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Suite {
-    /// Physical commonsense (arXiv 1911.11641): JSON lines of `goal`, `sol1`, `sol2`, `label`. Where the rows have no `label`,
-    /// the labels stand in `NAME-labels.lst` beside `NAME.jsonl`, as the authors publish them.
+    /// Physical commonsense (arXiv 1911.11641): JSON lines of `goal`, `sol1`, `sol2`, `label`. Where the rows have no
+    /// `label`, the labels stand in `NAME-labels.lst` beside `NAME.jsonl`, as the authors publish them.
     Piqa,
-    /// Sentence completion (arXiv 1905.07830): JSON lines of `activity_label`, `ctx_a`, `ctx_b`, `endings`, `label`, as the
-    /// authors publish them. Or six lines a question, which are taken as they are: the context, the index of the right ending,
-    /// and four endings.
+    /// Sentence completion (arXiv 1905.07830): JSON lines of `activity_label`, `ctx_a`, `ctx_b`, `endings`, `label`, as
+    /// the authors publish them. Or six lines a question, which are taken as they are: the context, the index of the
+    /// right ending, and four endings.
     Hellaswag,
-    /// Grade-school science (arXiv 1803.05457): JSON lines of `question`, `choices`, `answerKey`. `question` is a string, or
-    /// holds `stem` and `choices`. `choices` is a list of `text` and `label`, or a map with the lists `text` and `label`.
-    /// `answerKey` is one of the labels, which are letters or digits. Or `question`, `choices` as a list of strings, and
-    /// `gold`, the index of the right one.
+    /// Grade-school science (arXiv 1803.05457): JSON lines of `question`, `choices`, `answerKey`. `question` is a
+    /// string, or holds `stem` and `choices`. `choices` is a list of `text` and `label`, or a map with the lists `text`
+    /// and `label`. `answerKey` is one of the labels, which are letters or digits. Or `question`, `choices` as a list
+    /// of strings, and `gold`, the index of the right one.
     Arc,
     /// Science with a book of facts (arXiv 1809.02789): JSON lines of `question_stem`, `choices`, `answerKey`, or with
     /// `stem` and `choices` in `question`, as in ARC.
     Openbookqa,
-    /// Social situations (arXiv 1904.09728): JSON lines of `context`, `question`, `answerA`, `answerB`, `answerC`, and `label`
-    /// from 1 to 3 or `correct` from A to C. Where the rows have neither, the labels stand in `NAME-labels.lst` beside
-    /// `NAME.jsonl`.
+    /// Social situations (arXiv 1904.09728): JSON lines of `context`, `question`, `answerA`, `answerB`, `answerC`, and
+    /// `label` from 1 to 3 or `correct` from A to C. Where the rows have neither, the labels stand in `NAME-labels.lst`
+    /// beside `NAME.jsonl`.
     SocialIqa,
-    /// Pronouns (arXiv 1907.10641): JSON lines of `sentence` with a blank `_`, `option1`, `option2`, `answer` of 1 or 2. The
-    /// option is part of the context, and what follows the blank is scored.
+    /// Pronouns (arXiv 1907.10641): JSON lines of `sentence` with a blank `_`, `option1`, `option2`, `answer` of 1 or
+    /// 2, or the labels in `NAME-labels.lst` beside `NAME.jsonl`. The option is part of the context, and what follows
+    /// the blank is scored.
     Winogrande,
     /// Knowledge of 57 subjects (arXiv 2009.03300): JSON lines of `question`, `choices`, `answer`, `subject`; or
-    /// `SUBJECT_test.csv` without a header, as the authors publish it. The letter of the choice is scored. Examples are the first
-    /// rows of the same subject, and not drawn.
+    /// `SUBJECT_test.csv` without a header, as the authors publish it. The letter of the choice is scored. Examples are
+    /// the first rows of the same subject, and not drawn.
     Mmlu,
-    /// Yes or no about a passage (arXiv 1905.10044): JSON lines of `question`, `passage`, and `answer` or `label`, which is true
-    /// or false, or 1 or 0. A `title` is set before the passage, as SuperGLUE has it.
+    /// Yes or no about a passage (arXiv 1905.10044): JSON lines of `question`, `passage`, and `answer` or `label`,
+    /// which is true or false, or 1 or 0. A `title` is set before the passage, as SuperGLUE has it.
     Boolq,
     /// The last word of a passage (arXiv 1606.06031): JSON lines of `text`, or a passage a line.
     Lambada,
-    /// Minimal pairs of grammar (arXiv 1912.00582): a zip of JSON lines of `sentence_good`, `sentence_bad`, one file a
-    /// paradigm.
+    /// Minimal pairs of grammar (arXiv 1912.00582): JSON lines of `sentence_good`, `sentence_bad`, which are one
+    /// paradigm; or a zip of such files, one a paradigm.
     Blimp,
-    /// Bias (arXiv 2010.00133): CSV with the columns `sent_more`, `sent_less`, `stereo_antistereo`, `bias_type`. The score
-    /// is the share of pairs whose more stereotyping sentence, `sent_more` in either direction, is the more likely one:
-    /// `pct_stereotype` of lm-evaluation-harness. It is no ability: one half is neutral, and neither end is better.
+    /// Bias (arXiv 2010.00133): CSV with the columns `sent_more`, `sent_less`, `stereo_antistereo`, `bias_type`. The
+    /// score is the share of pairs whose more stereotyping sentence, `sent_more` in either direction, is the more
+    /// likely one: `pct_stereotype` of lm-evaluation-harness. It is no ability: one half is neutral, and neither end is
+    /// better.
     CrowsPairs,
-    /// Any multiple choice: JSON lines of `context`, which every choice continues as it is, `choices`, to each of which a
-    /// leading space is given, and `gold`, the index of the right one. What other public sets come to, such as MMLU, RACE or
-    /// MathQA.
+    /// Any multiple choice: JSON lines of `context`, which every choice continues as it is, `choices`, to each of which
+    /// a leading space is given, and `gold`, the index of the right one. What other public sets come to, such as MMLU,
+    /// RACE or MathQA.
     Jsonl,
-    /// An instruction task of O-LoRA (arXiv 2310.14152), such as BoolQ: first `{"labels": ["...", "..."]}`, then `{"input":
-    /// "...", "output": "..."}`. Needs [`TextTask::instruction`]. O-LoRA's prompt is the context, the labels are the
-    /// choices.
+    /// An instruction task of O-LoRA (arXiv 2310.14152), such as BoolQ: first `{"labels": ["...", "..."]}`, then
+    /// `{"input": "...", "output": "..."}`. Needs [`TextTask::instruction`]. O-LoRA's prompt is the context, the labels
+    /// are the choices.
     #[serde(rename = "olora")]
     OLora,
-    /// Running text. The file is one document, and is scored as it is. lm-evaluation-harness's `wikitext` has a document a page,
-    /// scores each after removing the blanks of its tokenization, and counts words and bytes before that: its figures are
-    /// those of other texts.
+    /// Running text. The file is one document, and is scored as it is. lm-evaluation-harness's `wikitext` has a
+    /// document a page, scores each after removing the blanks of its tokenization, and counts words and bytes before
+    /// that: its figures are those of other texts.
     Perplexity,
 }
 
@@ -87,23 +89,24 @@ pub struct TextTask {
     /// In which group a study reports it. CrowS-Pairs are `bias` without being told.
     #[serde(default)]
     pub group: Option<Group>,
-    /// What is asked of every instance, for kind `olora`, whose files do not say it; nothing else has one. O-LoRA asks of
-    /// BoolQ: "According to the following passage, is the question true or false? Choose one from the option."
+    /// What is asked of every instance, for kind `olora`, whose files do not say it; nothing else has one. O-LoRA asks
+    /// of BoolQ: "According to the following passage, is the question true or false? Choose one from the option."
     #[serde(default)]
     pub instruction: Option<String>,
-    /// Scores a multiple choice by a probability in place of right answers: whether the answer is known, or whether it is given as
-    /// asked for, in the words of `instruction` if there is one. Two suites over one file tell the two apart.
+    /// Scores a multiple choice by a probability in place of right answers: whether the answer is known, or whether it
+    /// is given as asked for, in the words of `instruction` if there is one. Two suites over one file tell the two
+    /// apart.
     #[serde(default)]
     pub ask: Option<Ask>,
     /// How many examples with their answers stand before every question, none when absent: few-shot.
     #[serde(default)]
     pub shots: usize,
-    /// The file that the examples are drawn from, such as the training file, in the form of the suite's own. When absent, they
-    /// are drawn from the suite's own file; a question is never an example for itself.
+    /// The file that the examples are drawn from, such as the training file, in the form of the suite's own. When
+    /// absent, they are drawn from the suite's own file; a question is never an example for itself.
     #[serde(default)]
     pub shots_from: Option<PathBuf>,
-    /// Seed of the draw of examples: with the same rows, seed and `limit` or none, the examples are those of
-    /// lm-evaluation-harness, whose seed is 1234.
+    /// Seed of the draw of examples. With the same rows and the same seed, which is 1234 when absent, the examples are
+    /// those that lm-evaluation-harness draws.
     #[serde(default = "harness_seed")]
     pub seed: u64,
 }
@@ -117,7 +120,8 @@ impl TextTask {
     ///
     /// # Errors
     /// A file that is not there, a row that is not what [`Suite`] says (with its line), or a file with no rows; an
-    /// instruction that is missing or not needed; a group that the suite cannot be in; more examples than there are rows.
+    /// instruction that is missing or not needed; a group that the suite cannot be in; more examples than there are
+    /// rows.
     pub fn read(&self) -> Result<Tasks> {
         self.check_keys()?;
         let limit = self.limit.unwrap_or(usize::MAX);
@@ -178,8 +182,9 @@ impl TextTask {
         })
     }
 
-    /// Whether lm-evaluation-harness asks the questions of a test set. Where it asks those of a validation set, it draws one more
-    /// example than needed, in case that one is the question itself. This decides which examples come out.
+    /// Whether lm-evaluation-harness asks the questions of a test set. Where it asks those of a validation set, it
+    /// draws one more example than needed, in case that one is the question itself. This decides which examples come
+    /// out.
     fn has_test_set(&self) -> bool {
         matches!(self.kind, Suite::Arc | Suite::Openbookqa | Suite::Mmlu | Suite::Lambada)
     }

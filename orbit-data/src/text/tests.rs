@@ -91,6 +91,14 @@ fn blimp_takes_from_its_paradigms_in_turn() {
     let good: Vec<&str> = pairs.iter().map(|pair| pair.good.as_str()).collect();
     assert_eq!(good, [" data/x.jsonl 0", " data/y.jsonl 0", " data/x.jsonl 1"]);
     assert_eq!(Tasks::MinimalPairs(pairs).kinds(), [("x", vec![0, 2]), ("y", vec![1])].into());
+
+    let row = "{\"sentence_good\":\"a\",\"sentence_bad\":\"b\"}\n";
+    let one = task(Suite::Blimp, file(dir.path(), "drop_argument.jsonl", &row.repeat(3)), Some(2)).read().unwrap();
+    assert_eq!(one.kinds(), [("drop_argument", vec![0, 1])].into());
+    assert!(
+        error(Suite::Blimp, file(dir.path(), "w.jsonl", "{}")).contains("w.jsonl:1: missing field `sentence_good`")
+    );
+    assert!(error(Suite::Blimp, file(dir.path(), "w.txt", row)).contains("w.txt: "));
 }
 
 #[test]

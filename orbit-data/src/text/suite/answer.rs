@@ -79,7 +79,8 @@ impl Labels {
         Self { rows: path.to_owned(), beside: None, within: false }
     }
 
-    /// The answer to the next row, which is under one of `keys`, or in the next line of `NAME-labels.lst` for `NAME.jsonl`.
+    /// The answer to the next row, which is under one of `keys`, or in the next line of `NAME-labels.lst` for
+    /// `NAME.jsonl`.
     pub(super) fn next<'a>(&mut self, row: &Row<'a>, keys: &[&'static str]) -> Result<Answer<'a>> {
         let missing = || row.missing(keys.first().copied().unwrap_or_default());
         if let Some(answer) = row.answer(keys)? {

@@ -10,11 +10,11 @@ use super::answer::Answer;
 use super::row::{Row, kind, rows};
 use crate::Result;
 
-const ARC: &str = "`question`, `choices` and `answerKey`. `question` may hold `stem` and `choices`; `choices` is a list of \
-                   `text` and `label`, a map with the lists `text` and `label`, or a list of strings with `gold` as the \
-                   index of the right one";
-const OPENBOOKQA: &str = "`question_stem`, `choices` and `answerKey`, or `question` with `stem` and `choices`, and `answerKey`. \
-                          `choices` is a list of `text` and `label`, or a map with the lists `text` and `label`";
+const ARC: &str = "`question`, `choices` and `answerKey`. `question` may hold `stem` and `choices`; `choices` is a list \
+     of `text` and `label`, a map with the lists `text` and `label`, or a list of strings with `gold` as \
+     the index of the right one";
+const OPENBOOKQA: &str = "`question_stem`, `choices` and `answerKey`, or `question` with `stem` and `choices`, and \
+     `answerKey`. `choices` is a list of `text` and `label`, or a map with the lists `text` and `label`";
 
 pub(super) fn arc(path: &Path, limit: usize) -> Result<Vec<Doc<MultipleChoice>>> {
     rows(path, ARC)?.take(limit).map(|row| read(&row?, &["question"], super::ask)).collect()

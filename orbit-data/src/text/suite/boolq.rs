@@ -24,8 +24,8 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Doc<MultipleChoice>>
     rows(path, FORM)?.take(limit).map(read).collect()
 }
 
-/// BoolQ's authors have the title of a passage in a field of its own; SuperGLUE, from which the harness takes BoolQ, sets it
-/// before the passage.
+/// BoolQ's authors have the title of a passage in a field of its own; SuperGLUE, from which the harness takes BoolQ,
+/// sets it before the passage.
 fn passage(row: &Row<'_>) -> Result<String> {
     let passage = row.text("passage")?;
     match row.get("title").and_then(|title| title.as_str()) {

@@ -13,7 +13,7 @@ use crate::input::{Lines, lines};
 use crate::{Error, Result};
 
 const FORM: &str = "`activity_label`, `ctx_a`, `ctx_b`, `endings` and `label`, or six lines a question without JSON: the \
-                    context, the index of the right ending, and four endings";
+     context, the index of the right ending, and four endings";
 
 /// What WikiHow's pages have left behind. The pattern is a constant.
 static BRACKETS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[.*?\]").ok());

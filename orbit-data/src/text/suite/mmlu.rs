@@ -9,8 +9,8 @@ use super::row::{Row, rows};
 use crate::input;
 use crate::{Error, Result};
 
-const FORM: &str = "`question`, `choices`, which are four strings, `answer` and `subject`; or a CSV file SUBJECT_test.csv \
-                    without a header, of the question, four choices and a letter";
+const FORM: &str = "`question`, `choices`, which are four strings, `answer` and `subject`; or a CSV file \
+     SUBJECT_test.csv without a header, of the question, four choices and a letter";
 /// Lines of the longest record of CSV.
 const LONGEST_RECORD: usize = 500;
 

@@ -14,7 +14,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Doc<MultipleChoice>>
         let row = row?;
         if row.get("choices").is_none() {
             let open = "no `choices`: a suite scores given choices by their likelihood. What a model writes has no known \
-                        chance: make it an instruction task";
+                 chance: make it an instruction task";
             return Err(row.error(open));
         }
         let choices: Vec<&str> = row.texts("choices")?.into_iter().map(str::trim).collect();

@@ -8,8 +8,8 @@ use super::answer::Labels;
 use super::row::{Row, rows};
 use crate::Result;
 
-const FORM: &str = "`context`, `question`, `answerA`, `answerB`, `answerC` and `label` from 1 to 3 or `correct` from A to C, \
-                    which may stand in NAME-labels.lst beside NAME.jsonl instead";
+const FORM: &str = "`context`, `question`, `answerA`, `answerB`, `answerC` and `label` from 1 to 3 or `correct` from A \
+     to C, which may stand in NAME-labels.lst beside NAME.jsonl instead";
 
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Doc<MultipleChoice>>> {
     let mut labels = Labels::of(path);

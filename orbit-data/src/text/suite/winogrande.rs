@@ -9,7 +9,7 @@ use super::row::{Row, rows};
 use crate::Result;
 
 const FORM: &str = "`sentence` with a blank `_`, `option1`, `option2` and `answer` of 1 or 2, which may stand in \
-                    NAME-labels.lst beside NAME.jsonl instead";
+     NAME-labels.lst beside NAME.jsonl instead";
 
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<Doc<MultipleChoice>>> {
     let mut labels = Labels::of(path);
