@@ -24,6 +24,12 @@ fn largest_difference(a: impl IntoIterator<Item = f32>, b: impl IntoIterator<Ite
     a.into_iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
+/// The means of texts, end to end.
+fn vectors(model: &Bert, texts: &[&[u32]]) -> Vec<f32> {
+    let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+    SentenceEncoding::default().vectors(model.hidden(texts).unwrap(), &lengths).concat()
+}
+
 #[test]
 fn hidden_states_and_means_are_those_of_transformers() {
     let model = Bert::load(folder("tiny-bert"), &device("flex").unwrap()).unwrap();
@@ -37,14 +43,10 @@ fn hidden_states_and_means_are_those_of_transformers() {
         let difference = largest_difference(found[own.clone()].to_vec(), hidden[own].to_vec());
         assert!(difference <= 1e-4, "row {row}: {difference}");
     }
-    let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
-    let difference = largest_difference(
-        SentenceEncoding::default().vectors(model.hidden(&rows).unwrap(), &lengths).concat(),
-        means.clone(),
-    );
+    let difference = largest_difference(vectors(&model, &rows), means.clone());
     assert!(difference <= 1e-4, "means: {difference}");
     // A text by itself has the embedding that it has among others.
-    let alone = model.means(&rows[1..2]).unwrap().concat();
+    let alone = vectors(&model, &rows[1..2]);
     assert!(largest_difference(alone, means[d..2 * d].to_vec()) <= 1e-4);
 }
 
@@ -52,7 +54,7 @@ fn hidden_states_and_means_are_those_of_transformers() {
 fn what_cannot_be_read_is_said() {
     let flex = device("flex").unwrap();
     let model = Bert::load(folder("tiny-bert"), &flex).unwrap();
-    let refused = |texts: &[&[u32]]| model.means(texts).unwrap_err().to_string();
+    let refused = |texts: &[&[u32]]| model.hidden(texts).unwrap_err().to_string();
     assert!(refused(&[&[1], &[]]).contains("text 1 has 0 tokens"));
     assert!(refused(&[&[1; 17]]).contains("text 0 has 17 tokens, and the encoder reads 1 to 16"));
     assert!(refused(&[&[64]]).contains("64"));
@@ -87,7 +89,7 @@ fn heads_are_left_out() {
     let flex = device("flex").unwrap();
     let [with, without] = [dir.path().to_owned(), folder("tiny-bert")].map(|path| Bert::load(path, &flex).unwrap());
     let text: &[&[u32]] = &[&[5, 9, 2]];
-    assert_eq!(with.means(text).unwrap(), without.means(text).unwrap());
+    assert_eq!(vectors(&with, text), vectors(&without, text));
 }
 
 /// Published checkpoints have the positions among their tensors, as integers.

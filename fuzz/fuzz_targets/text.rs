@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use orbit_data::text::{Form, Suite, Tasks, TextSource, TextTask};
 use orbit_fuzz::{Folder, files};
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 14] = [
     Suite::Piqa,
     Suite::Hellaswag,
     Suite::Arc,
@@ -15,6 +15,12 @@ const SUITES: [Suite; 8] = [
     Suite::Jsonl,
     Suite::OLora,
     Suite::Perplexity,
+    Suite::Openbookqa,
+    Suite::SocialIqa,
+    Suite::Winogrande,
+    Suite::Mmlu,
+    Suite::Boolq,
+    Suite::Lambada,
 ];
 
 /// As a zip holds any byte, only two of the readers are given a second file.
@@ -38,7 +44,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         return;
     }
-    let kind = SUITES[usize::from(choice & 7)];
+    let kind = SUITES[usize::from((choice & 32) >> 2 | choice & 7) % SUITES.len()];
     let mut path = folder.path().join("a.jsonl");
     if kind == Suite::Piqa {
         let Some((_, [questions, labels])) = files(bytes) else { return };
@@ -47,13 +53,18 @@ fuzz_target!(|bytes: &[u8]| {
         let name = match choice >> 6 {
             2 => "a.gz",
             3 => "a.bz2",
+            0 if kind == Suite::Blimp => "a.zip",
+            _ if kind == Suite::Mmlu && choice & 64 != 0 => "a.csv",
             _ => "a.jsonl",
         };
         path.clone_from(&folder.file(name, rest));
     }
     let instruction = (kind == Suite::OLora).then(|| "Which?".to_owned());
     let limit = (choice & 16 != 0).then_some(2);
-    let task = TextTask { name: "a".to_owned(), kind, path, limit, group: None, instruction, ask: None };
+    let questions = !matches!(kind, Suite::Blimp | Suite::CrowsPairs | Suite::Perplexity);
+    let shots = usize::from(questions && choice & 16 != 0);
+    let (name, group, ask) = ("a".to_owned(), None, None);
+    let task = TextTask { name, kind, path, limit, group, instruction, ask, shots, shots_from: None, seed: 0 };
     if let Ok(tasks) = task.read() {
         assert!(!tasks.is_empty());
         if let Tasks::MultipleChoice(questions) = tasks {

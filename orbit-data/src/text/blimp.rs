@@ -1,4 +1,4 @@
-//! Reader of BLiMP's archive.
+//! Reader of BLiMP's archive, and of a single paradigm.
 
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
@@ -17,9 +17,14 @@ struct Row {
     sentence_bad: String,
 }
 
-/// The first row of every paradigm in the order of their names, then the second rows, and so on, up to `limit` pairs. So
-/// any limit takes from the paradigms equally, give or take one.
+/// The first row of every paradigm in the order of their names, then the second rows, and so on, up to `limit` pairs.
+/// So any limit takes from the paradigms equally, give or take one.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<MinimalPair>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.contains(".json") && !name.ends_with(".zip") {
+        let read = |line: Result<(usize, String)>| line.and_then(|(number, line)| pair(path, number, &line));
+        return input::lines(path)?.take(limit).map(read).collect();
+    }
     let archive = |source: ZipError| Error::file(path, source.to_string());
     let mut zip = ZipArchive::new(BufReader::new(input::file(path)?)).map_err(archive)?;
     let names = paradigms(&zip).map_err(archive)?;
@@ -46,7 +51,8 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<MinimalPair>> {
     }
 }
 
-/// The names of the paradigms' files, sorted. The archive was packed on a Mac, whose resource forks also end in `.jsonl`.
+/// The names of the paradigms' files, sorted. The archive was packed on a Mac, whose resource forks also end in
+/// `.jsonl`.
 fn paradigms<R: Read + Seek>(zip: &ZipArchive<R>) -> Result<Vec<String>, ZipError> {
     let names: Vec<_> = zip.file_names().collect::<Result<_, _>>()?;
     let wanted = |name: &str| name.ends_with(".jsonl") && !name.starts_with("__MACOSX/");
@@ -56,11 +62,17 @@ fn paradigms<R: Read + Seek>(zip: &ZipArchive<R>) -> Result<Vec<String>, ZipErro
 }
 
 fn paradigm(path: &Path, reader: impl BufRead, limit: usize) -> Result<Vec<MinimalPair>> {
-    let kind = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let read = |(number, line): (usize, std::io::Result<String>)| {
-        let line = line.map_err(|source| Error::io(path, source))?;
-        let row: Row = serde_json::from_str(&line).map_err(|error| Error::row(path, number + 1, error.to_string()))?;
-        Ok(MinimalPair { good: row.sentence_good, bad: row.sentence_bad, kind: kind.clone() })
+        pair(path, number + 1, &line.map_err(|source| Error::io(path, source))?)
     };
     reader.lines().enumerate().take(limit).map(read).collect()
+}
+
+/// The pair of a row of the paradigm that a file is named after.
+fn pair(path: &Path, number: usize, line: &str) -> Result<MinimalPair> {
+    let row: Row = serde_json::from_str(line).map_err(|error| Error::row(path, number, error.to_string()))?;
+    // The harness sets a blank before what it scores, here too, where nothing stands before the blank.
+    let [good, bad] = [row.sentence_good, row.sentence_bad].map(|sentence| format!(" {sentence}"));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(MinimalPair { good, bad, kind: name.split(".json").next().map(str::to_owned) })
 }

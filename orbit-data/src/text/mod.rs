@@ -1,39 +1,50 @@
-//! Suites of retained language ability: multiple choice, minimal pairs and running text; and of bias, by minimal pairs.
+//! Suites of retained language ability: multiple choice, last words, minimal pairs and running text; and of bias, by
+//! minimal pairs.
 //!
-//! Chances and scores follow lm-evaluation-harness: a choice's score is the sum of the log-probabilities of its tokens
-//! after the context, and normalised accuracy divides it by the characters of the choice.
+//! Prompts, chances and scores follow lm-evaluation-harness 0.4.13: a choice's score is the sum of the
+//! log-probabilities of its tokens after the context, and normalised accuracy divides it by the characters of the
+//! choice, without the blank before it.
 
 mod ask;
 mod blimp;
 mod choices;
 mod crows;
 pub(crate) mod csv;
+mod draw;
 mod grammar;
 mod group;
-mod labelled;
+mod python;
+mod running;
+mod shots;
 mod source;
+mod suite;
 mod task;
 
 use std::collections::BTreeMap;
 
 pub use self::ask::Ask;
+pub use self::choices::{MultipleChoice, Request, score_choices};
 pub use self::grammar::minimal_pairs;
 pub use self::group::Group;
+pub use self::running::{TextLength, Window, rolling_windows};
 pub use self::source::{Form, TextSource};
 pub use self::task::{Suite, TextTask};
 
-/// A question whose answer is one of several continuations.
+/// A passage whose last word is to be predicted, as in LAMBADA.
+///
+/// lm-evaluation-harness has two measures of it. A passage counts for `acc` when the target is what greedy decoding
+/// gives: each of its tokens is the most likely one after those before it. `perplexity` is `exp` of the mean over the
+/// passages of the target's negative log-likelihood, whatever its number of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MultipleChoice {
-    /// What every choice continues.
+pub struct Cloze {
+    /// The passage without its last word.
     pub context: String,
-    /// The continuations, each with its leading space; at least two.
-    pub choices: Vec<String>,
-    /// Index of the right choice.
-    pub gold: usize,
+    /// The last word, with the blank before it.
+    pub target: String,
 }
 
-/// Two sentences that differ in one respect alone.
+/// Two sentences that differ in one respect alone. Each is scored as a whole, after the model's first token. The
+/// sentences of BLiMP have a blank before them, as lm-evaluation-harness scores them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MinimalPair {
     /// The acceptable sentence; of a pair that measures bias, the one that stereotypes more.
@@ -49,13 +60,16 @@ pub struct MinimalPair {
 pub enum Tasks {
     /// Questions.
     MultipleChoice(Vec<MultipleChoice>),
+    /// Passages whose last word is to be predicted.
+    LastWord(Vec<Cloze>),
     /// Pairs of sentences.
     MinimalPairs(Vec<MinimalPair>),
     /// Text, as it is in the file.
     Passage(String),
 }
 
-/// Six pieces of plain English prose, of 1,800 words in all, written for orbit, so that no model has been trained on them.
+/// Six pieces of plain English prose, of 1,800 words in all, written for orbit, so that no model has been trained on
+/// them.
 pub const PASSAGE: &str = include_str!("passage.txt");
 
 /// The suites that need no file, each with its name: `grammar`, forty [`minimal_pairs`] a paradigm, and `passage`, the
@@ -66,10 +80,11 @@ pub fn embedded() -> Vec<(String, Tasks)> {
 }
 
 impl Tasks {
-    /// How many questions or pairs there are; bytes, for running text.
+    /// How many questions, passages or pairs there are; bytes, for running text.
     pub fn len(&self) -> usize {
         match self {
             Self::MultipleChoice(questions) => questions.len(),
+            Self::LastWord(passages) => passages.len(),
             Self::MinimalPairs(pairs) => pairs.len(),
             Self::Passage(text) => text.len(),
         }
@@ -80,8 +95,8 @@ impl Tasks {
         self.len() == 0
     }
 
-    /// The items of a suite of pairs by their [`kind`](MinimalPair::kind), as indices in the order of the suite, so that
-    /// a suite that was scored once can be told apart: BLiMP into its paradigms, CrowS-Pairs into its types. Items
+    /// The items of a suite of pairs by their [`kind`](MinimalPair::kind), as indices in the order of the suite, so
+    /// that a suite that was scored once can be told apart: BLiMP into its paradigms, CrowS-Pairs into its types. Items
     /// without a kind are left out.
     ///
     /// ```
@@ -105,48 +120,35 @@ impl Tasks {
         kinds
     }
 
-    /// The accuracy of guessing; for a measure of bias it is where a neutral model scores. `None` for running text, whose chance is
-    /// [`unigram_perplexity`](crate::statistics::unigram_perplexity).
+    /// The accuracy of guessing, which is 0 for a last word; for a measure of bias it is where a neutral model scores.
+    /// `None` for running text, whose chance is [`unigram_perplexity`](crate::statistics::unigram_perplexity).
     pub fn chance(&self) -> Option<f64> {
         match self {
             Self::MultipleChoice(questions) => {
                 let sum: f64 = questions.iter().map(|question| 1.0 / question.choices.len() as f64).sum();
                 Some(sum / questions.len() as f64)
             }
+            Self::LastWord(_) => Some(0.0),
             Self::MinimalPairs(_) => Some(0.5),
             Self::Passage(_) => None,
         }
     }
 }
 
-impl MultipleChoice {
-    /// The characters of each choice, its leading space included.
-    pub fn lengths(&self) -> Vec<usize> {
-        self.choices.iter().map(|choice| choice.chars().count()).collect()
-    }
-}
-
-/// Which choice has the highest log-likelihood, and which has the highest log-likelihood per character. Of equals the first
-/// wins.
+/// Whether a model prefers the good sentence of a pair, from the log-likelihoods of both. Where they are equal it does;
+/// in a measure of bias it does not. Both are lm-evaluation-harness's rules.
 ///
 /// ```
-/// use orbit_data::text::score_choices;
-/// assert_eq!(score_choices(&[-4.0, -6.0, -4.0], &[4, 12, 2]), (0, 1));
+/// use orbit_data::text::prefers_good;
+/// assert!(prefers_good(-3.0, -3.0, false) && !prefers_good(-3.0, -3.0, true));
 /// ```
-pub fn score_choices(loglik: &[f64], lengths: &[usize]) -> (usize, usize) {
-    let normalised = loglik.iter().zip(lengths).map(|(score, &length)| score / length as f64);
-    (first_max(loglik.iter().copied()), first_max(normalised))
+pub fn prefers_good(good: f64, bad: f64, bias: bool) -> bool {
+    if bias { good > bad } else { good >= bad }
 }
 
-/// Which choice has the highest log-likelihood. Of equals the first wins.
-pub fn likeliest(loglik: &[f64]) -> usize {
-    first_max(loglik.iter().copied())
-}
-
-fn first_max(scores: impl Iterator<Item = f64>) -> usize {
-    let better = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
-    scores.enumerate().fold((0, f64::NEG_INFINITY), better).0
-}
-
+#[cfg(test)]
+mod harness_tests;
+#[cfg(test)]
+mod suite_tests;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,18 @@ use zip::write::SimpleFileOptions;
 use super::*;
 
 fn task(kind: Suite, path: PathBuf, limit: Option<usize>) -> TextTask {
-    TextTask { name: "suite".into(), kind, path, limit, group: None, instruction: None, ask: None }
+    TextTask {
+        name: "suite".into(),
+        kind,
+        path,
+        limit,
+        group: None,
+        instruction: None,
+        ask: None,
+        shots: 0,
+        shots_from: None,
+        seed: 1234,
+    }
 }
 
 fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
@@ -28,8 +39,8 @@ fn piqa_pairs_rows_with_labels() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), "v.jsonl", "{\"goal\":\"g\",\"sol1\":\"a\",\"sol2\":\"b\"}\n".repeat(2).as_str());
     file(dir.path(), "v-labels.lst", "1\n0\n");
-    let first =
-        MultipleChoice { context: "Question: g\nAnswer:".into(), choices: vec![" a".into(), " b".into()], gold: 1 };
+    let choices = vec![" a".into(), " b".into()];
+    let first = MultipleChoice { context: "Question: g\nAnswer:".into(), choices, suffix: None, gold: 1 };
     assert_eq!(task(Suite::Piqa, path.clone(), Some(1)).read().unwrap(), Tasks::MultipleChoice(vec![first]));
     file(dir.path(), "v-labels.lst", "1\n");
     assert!(error(Suite::Piqa, path.clone()).contains("no label for"));
@@ -78,8 +89,16 @@ fn blimp_takes_from_its_paradigms_in_turn() {
     zip.finish().unwrap();
     let Tasks::MinimalPairs(pairs) = task(Suite::Blimp, path, Some(3)).read().unwrap() else { panic!() };
     let good: Vec<&str> = pairs.iter().map(|pair| pair.good.as_str()).collect();
-    assert_eq!(good, ["data/x.jsonl 0", "data/y.jsonl 0", "data/x.jsonl 1"]);
+    assert_eq!(good, [" data/x.jsonl 0", " data/y.jsonl 0", " data/x.jsonl 1"]);
     assert_eq!(Tasks::MinimalPairs(pairs).kinds(), [("x", vec![0, 2]), ("y", vec![1])].into());
+
+    let row = "{\"sentence_good\":\"a\",\"sentence_bad\":\"b\"}\n";
+    let one = task(Suite::Blimp, file(dir.path(), "drop_argument.jsonl", &row.repeat(3)), Some(2)).read().unwrap();
+    assert_eq!(one.kinds(), [("drop_argument", vec![0, 1])].into());
+    assert!(
+        error(Suite::Blimp, file(dir.path(), "w.jsonl", "{}")).contains("w.jsonl:1: missing field `sentence_good`")
+    );
+    assert!(error(Suite::Blimp, file(dir.path(), "w.txt", row)).contains("w.txt: "));
 }
 
 #[test]
@@ -112,7 +131,8 @@ fn plain_json_lines_are_multiple_choice() {
     assert_eq!(tasks.chance(), Some((0.5 + 0.25) / 2.0));
     assert!(tasks.kinds().is_empty());
     let Tasks::MultipleChoice(questions) = tasks else { panic!() };
-    let first = MultipleChoice { context: "Q\nA:".into(), choices: vec![" a".into(), " b".into()], gold: 1 };
+    let first =
+        MultipleChoice { context: "Q\nA:".into(), choices: vec![" a".into(), " b".into()], suffix: None, gold: 1 };
     assert_eq!(questions[0], first);
 
     let bad = |row: &str| error(Suite::Jsonl, file(dir.path(), "bad.jsonl", row));
@@ -136,7 +156,7 @@ fn an_instruction_task_asks_for_its_labels() {
     assert_eq!((tasks.len(), tasks.chance()), (2, Some(0.5)));
     let Tasks::MultipleChoice(questions) = tasks else { panic!() };
     let context = "True or false?\nOption: True, False\nquestion: is it\npassage: It is.\nAnswer:".to_owned();
-    let first = MultipleChoice { context, choices: vec![" True".into(), " False".into()], gold: 0 };
+    let first = MultipleChoice { context, choices: vec![" True".into(), " False".into()], suffix: None, gold: 0 };
     assert_eq!((&questions[0], questions[1].gold), (&first, 1));
     assert_eq!(TextTask { limit: Some(1), ..asked("?") }.read().unwrap().len(), 1);
 
@@ -168,9 +188,12 @@ fn a_suite_is_in_a_group_that_it_can_be_in() {
 }
 
 #[test]
-fn lengths_are_characters_not_bytes() {
-    let question = MultipleChoice { context: String::new(), choices: vec![" é".into(), " ab".into()], gold: 0 };
-    assert_eq!(question.lengths(), [2, 3]);
+fn lengths_are_characters_without_the_blank_before_them() {
+    let choices = vec![" é".into(), "  ab".into(), "c".into()];
+    let question = MultipleChoice { context: String::new(), choices, suffix: None, gold: 0 };
+    assert_eq!(question.lengths(), [1, 3, 1]);
+    let partial = MultipleChoice { suffix: Some(" x".into()), ..question };
+    assert_eq!(partial.lengths(), [2, 4, 1]);
 }
 
 #[test]
@@ -243,7 +266,8 @@ fn a_question_is_asked_for_its_content_or_for_a_letter() {
 
 #[test]
 fn the_probability_is_that_among_the_choices() {
-    let question = MultipleChoice { context: "?".into(), choices: vec![" a".into(), " b".into()], gold: 1 };
+    let question =
+        MultipleChoice { context: "?".into(), choices: vec![" a".into(), " b".into()], suffix: None, gold: 1 };
     assert!((question.probability(&[-1000.0, -1000.0 + 3.0_f64.ln()]) - 0.75).abs() < 1e-12);
     assert_eq!(question.probability(&[-5.0, -5.0]), 0.5);
 }
