@@ -353,6 +353,9 @@ pub(crate) struct Eval {
     /// Where to save the scores, as JSON; printed only when absent
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Where to save what every item of the suites came to, a line of JSON each; `orbit report` compares two such files
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_samples: Option<PathBuf>,
 }
 
 /// Arguments of `orbit recommend`.
@@ -403,7 +406,8 @@ pub(crate) struct Explain {
 /// Arguments of `orbit report`.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// Directories of runs or of one study, or their report.json files; several runs become one table
+    /// Directories of runs or of one study, or their report.json files; several runs become one table. Or two files of `orbit eval
+    /// --log-samples`, which are compared item by item
     #[arg(required = true, value_name = "DIR")]
     pub(crate) runs: Vec<PathBuf>,
     /// Where to save the joint report; of one run or study, its own directory when absent

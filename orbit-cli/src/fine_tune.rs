@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::RunFile;
 use crate::job::Job;
-use crate::language::{self, SuiteResult};
+use crate::language::{self, How, SuiteResult};
 use crate::memory::Base as Described;
 use crate::pipeline::{Base, IDS_FILE, Speech};
 use crate::progress::Progress;
@@ -102,7 +102,7 @@ pub(crate) fn run(run: &RunFile, dir: &Path, _lock: Lock, quiet: bool) -> Result
 
     let text = run.evaluate.text.as_ref().zip(suites.as_deref());
     let text = text.map(|(config, suites)| {
-        let results = language::measure(&model, job.vocabulary.text(), suites, config.batch_tokens, quiet)?;
+        let results = language::measure(&model, job.vocabulary.text(), suites, How::plain(config.batch_tokens, quiet))?;
         Ok::<_, anyhow::Error>(language::summary(&results, before.as_deref()))
     });
     let text = text.transpose()?;
@@ -178,7 +178,7 @@ fn untouched(
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         return Ok(Some(serde_json::from_str(&text).with_context(|| path.display().to_string())?));
     }
-    let results = language::measure(&base.model, &base.speech.tokenizer, suites, config.batch_tokens, quiet)?;
+    let results = language::measure(&base.model, &base.speech.tokenizer, suites, How::plain(config.batch_tokens, quiet))?;
     run_dir::write_file(&path, serde_json::to_vec(&results)?)?;
     Ok(Some(results))
 }

@@ -117,15 +117,36 @@ pub fn windows<M: Model>(
     window: usize,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<(f64, usize)>> {
-    check_tokens(tokens, model.vocabulary())?;
     let windows = tokens.chunks(window.max(2)).filter(|window| window.len() > 1);
-    let scores = windows.enumerate().map(|(item, window)| {
-        let input = Input::rows(window.to_vec(), 1, window.len());
-        let positions: Vec<u32> = (0..window.len() as u32 - 1).collect();
-        let scored = token_scores(model, &input, &positions, &window[1..], false);
+    let rows = windows.map(|window| window.split_at(1)).collect::<Vec<_>>();
+    let scores = continuations(model, &rows, progress)?;
+    Ok(scores.into_iter().zip(rows).map(|(score, (_, scored))| (-score, scored.len())).collect())
+}
+
+/// log P(continuation | context) of long texts, each a row of its own: pairs of a context and a continuation of at least one token
+/// each. What [`choices`] gives, without a mask that grows with the square of the tokens.
+///
+/// # Errors
+/// As [`choices`].
+pub fn continuations<M: Model>(
+    model: &M,
+    rows: &[(&[u32], &[u32])],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<f64>> {
+    let scores = rows.iter().enumerate().map(|(item, (context, continuation))| {
+        if context.is_empty() || continuation.is_empty() {
+            return Err(Error::Input(format!("item {item} has an empty context or an empty continuation")));
+        }
+        let row = [*context, *continuation].concat();
+        check_tokens(&row, model.vocabulary())?;
+        let from = context.len() as u32 - 1;
+        let predictors: Vec<u32> = (from..).take(continuation.len()).collect();
+        let width = row.len();
+        let input = Input::rows(row, 1, width).with_answers(vec![context.len()]);
+        let value: f64 =
+            token_scores(model, &input, &predictors, continuation, false).iter().map(|token| token.log_likelihood).sum();
         progress(1);
-        let value = -scored.iter().map(|token| token.log_likelihood).sum::<f64>();
-        if value.is_finite() { Ok((value, scored.len())) } else { Err(Error::Score { item, choice: 0, value }) }
+        if value.is_finite() { Ok(value) } else { Err(Error::Score { item, choice: 0, value }) }
     });
     scores.collect()
 }

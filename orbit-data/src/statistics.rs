@@ -49,6 +49,27 @@ pub fn bootstrap_mean(values: &[f64], resamples: usize, seed: u64) -> Interval {
     Interval { low: means[tail], high: means[resamples - 1 - tail] }
 }
 
+/// The two-sided p of McNemar's exact test (Psychometrika 12, 1947): of items on which exactly one of two models is right, how likely
+/// is a split at least as uneven if either is as likely to be the right one? 1 where there is no such item.
+///
+/// ```
+/// use orbit_data::statistics::mcnemar;
+/// // Of ten items one model alone has nine right: 2 · (1 + 10) / 2^10.
+/// assert!((mcnemar(9, 1) - 22.0 / 1024.0).abs() < 1e-12);
+/// assert_eq!((mcnemar(3, 3), mcnemar(0, 0)), (1.0, 1.0));
+/// ```
+pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
+    let (fewer, all) = (only_first.min(only_second), only_first + only_second);
+    // log of the share of `fewer` or fewer heads among `all` throws, term by term.
+    let mut log_term = -(all as f64) * std::f64::consts::LN_2;
+    let mut sum = 0.0;
+    for heads in 0..=fewer {
+        sum += log_term.exp();
+        log_term += ((all - heads) as f64 / (heads + 1) as f64).ln();
+    }
+    (2.0 * sum).min(1.0)
+}
+
 /// Pearson's correlation of pairs. None where either does not vary, or is not finite.
 ///
 /// ```

@@ -20,7 +20,7 @@ use crate::catalogue::Catalogue;
 use crate::commands::print;
 use crate::config::RunFile;
 use crate::job::Job;
-use crate::language::{self, Metric, SuiteResult};
+use crate::language::{self, How, Metric, SuiteResult, sample};
 use crate::paths::{self, DataDir};
 use crate::pipeline::{Base, IDS_FILE};
 use crate::report::{self, Machine};
@@ -82,11 +82,15 @@ pub(crate) fn run(args: &Eval, global: &Global) -> Result<()> {
     let mut scores = Scores { results: BTreeMap::new(), samples: BTreeMap::new(), orbit };
     if let Some(config) = &run.evaluate.text {
         let suites = language::suites(config)?;
-        for result in
-            language::measure(&base.model, &base.speech.tokenizer, &suites, config.batch_tokens, global.quiet)?
-        {
+        let samples = args.log_samples.is_some();
+        let how = How { batch_tokens: config.batch_tokens, samples, rolling: true, quiet: global.quiet };
+        let results = language::measure(&base.model, &base.speech.tokenizer, &suites, how)?;
+        for result in &results {
             scores.samples.insert(result.name.clone(), json!({ "original": result.items.len() }));
-            scores.results.insert(result.name.clone(), harness(&result));
+            scores.results.insert(result.name.clone(), harness(result));
+        }
+        if let Some(path) = &args.log_samples {
+            sample::write(&results, path)?;
         }
     }
     if run.evaluate.retrieval.is_some() && trained.is_none() {
@@ -168,6 +172,9 @@ fn harness(result: &SuiteResult) -> BTreeMap<String, Value> {
         (_, None) => {
             put("acc", result.score());
         }
+    }
+    for (name, value) in &result.others {
+        put(name, *value);
     }
     if let Some([low, high]) = result.interval() {
         scores.insert("interval_95,none".into(), json!([low, high]));

@@ -34,7 +34,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::{Adapters, SequenceFile};
-use crate::language::{self, Suite};
+use crate::language::{self, How, Suite};
 use crate::memory::Base as Described;
 use crate::pipeline::Base;
 use crate::report::sequence::SequenceReport;
@@ -218,7 +218,7 @@ impl Measuring<'_> {
     fn suites_of(&self, model: &LanguageModel) -> Result<Measured> {
         let Examiner { tokenizer, quiet, .. } = self.examiner;
         let suites = match &self.run.evaluate.text {
-            Some(config) => language::measure(model, tokenizer, self.suites, config.batch_tokens, quiet)?,
+            Some(config) => language::measure(model, tokenizer, self.suites, How::plain(config.batch_tokens, quiet))?,
             None => Vec::new(),
         };
         Ok(Measured { suites, tasks: Vec::new() })

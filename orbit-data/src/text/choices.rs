@@ -75,6 +75,11 @@ pub fn score_choices(loglik: &[f64], lengths: &[usize]) -> (usize, usize) {
     (first_max(loglik.iter().copied()), first_max(normalised))
 }
 
+/// Which choice has the highest log-likelihood. The first of equal choices wins.
+pub fn likeliest(loglik: &[f64]) -> usize {
+    first_max(loglik.iter().copied())
+}
+
 fn first_max(scores: impl Iterator<Item = f64>) -> usize {
     let better = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
     scores.enumerate().fold((0, f64::NEG_INFINITY), better).0

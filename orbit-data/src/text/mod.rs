@@ -23,7 +23,7 @@ mod task;
 use std::collections::BTreeMap;
 
 pub use self::ask::Ask;
-pub use self::choices::{MultipleChoice, Request, score_choices};
+pub use self::choices::{MultipleChoice, Request, likeliest, score_choices};
 pub use self::grammar::minimal_pairs;
 pub use self::group::Group;
 pub use self::running::{TextLength, Window, rolling_windows};

@@ -97,6 +97,11 @@ impl TextTokenizer {
         Self { prefix: Some(prefix), ..self }
     }
 
+    /// The token that stands for an empty context.
+    pub fn prefix(&self) -> Option<u32> {
+        self.prefix
+    }
+
     /// Adds special tokens. A token that is there already stays.
     ///
     /// # Errors
