@@ -141,7 +141,7 @@ impl Lines {
             Rows::Parquet(rows) => rows
                 .next()
                 .map(|row| row.map(String::into_bytes))
-                .map_err(|source| io::Error::new(source.kind(), format!("row {number} cannot be read: {source}"))),
+                .map_err(|source| io::Error::new(source.kind(), format!("row {number}: {source}"))),
         };
         let line = bytes.map_err(|source| Error::io(&self.path, source))?.map(|bytes| Line { number, bytes });
         self.number = number;

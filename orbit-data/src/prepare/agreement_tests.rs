@@ -48,8 +48,8 @@ fn spelled(id: &str, how: usize) -> String {
 
 fn jsonl(rows: &[Met], how: usize) -> String {
     let id = |id: &str| match id.parse::<u32>() {
-        Ok(number) if !id.starts_with('0') && how % 2 == 0 => json!(number),
-        Ok(number) if !id.starts_with('0') && how % 3 == 0 => json!(f64::from(number)),
+        Ok(number) if !id.starts_with('0') && how.is_multiple_of(2) => json!(number),
+        Ok(number) if !id.starts_with('0') && how.is_multiple_of(3) => json!(f64::from(number)),
         _ => json!(spelled(id, how)),
     };
     let row = |row: &Met| match how % 2 {
@@ -67,7 +67,7 @@ fn csv(rows: &[Met], separator: char, how: usize) -> String {
     let mut text = names.join(&separator.to_string()) + "\n";
     for row in rows {
         let seconds = jiff::Timestamp::from_millisecond((row.time * 1e3) as i64).unwrap();
-        let time = if how % 2 == 0 { row.time.to_string() } else { seconds.to_string().replace('T', " ") };
+        let time = if how.is_multiple_of(2) { row.time.to_string() } else { seconds.to_string().replace('T', " ") };
         let fields = [spelled(&row.user, how), spelled(&row.item, how), time, quoted(&row.title)];
         writeln!(text, "{}", fields.join(&separator.to_string())).unwrap();
     }

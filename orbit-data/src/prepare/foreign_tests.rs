@@ -140,6 +140,7 @@ fn a_missing_column_names_those_that_there_are() {
         "{headless}"
     );
     assert!(why("user,thing,time\na,b,1\n").contains("no `item` among the columns user, thing, time"));
+    assert!(why("{\"user\": 1}\n").contains("rows:1: it is JSON and no table: the kind of JSON lines is `jsonl`"));
     assert!(why("user,ITEM,Item\na,b,1\n").contains("rows:1: `ITEM` and `Item` are both `item`"));
 }
 

@@ -107,6 +107,9 @@ impl<'a> Raw<'a> {
             Form::Csv => Some(csv::separator(&lenient(&first.bytes))),
             Form::Tabs => None,
         };
+        if separator.is_some() && first.bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(bad("it is JSON and no table: the kind of JSON lines is `jsonl`".to_owned()));
+        }
         let names = lines.fields(first, separator)?.map_err(bad)?;
         let names: Vec<_> = names.iter().map(|name| name.trim().to_owned()).collect();
         let head = header(&names).map_err(bad)?;

@@ -45,10 +45,21 @@ impl ChunkReader for Checked {
     }
 }
 
+/// The most rows a file may have, and how many more for each of its bytes. A constant column takes no bytes for a row, but not
+/// every column of a file is one.
+const ROWS: u64 = 1 << 16;
+const ROWS_PER_BYTE: u64 = 1 << 10;
+
 /// Opens a file for its rows.
 pub(super) fn open(file: File) -> Result<Box<dyn FileReader>> {
     check_footer(&file)?;
+    let most = file.len().saturating_mul(ROWS_PER_BYTE).saturating_add(ROWS);
     let reader = SerializedFileReader::new(Checked(file))?;
+    let groups = reader.metadata().row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(u64::MAX));
+    let rows = groups.fold(0, u64::saturating_add);
+    if rows > most {
+        return Err(ParquetError::General(format!("it says that it has {rows} rows, more than its size allows")));
+    }
     match reader.metadata().file_metadata().schema_descr().num_columns() {
         0 => Err(ParquetError::General("it has no columns".to_owned())),
         _ => Ok(Box::new(Guarded(reader))),

@@ -50,5 +50,6 @@ fn guarded<T>(run: impl FnOnce() -> parquet::errors::Result<T>) -> Result<T> {
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it is damaged, or has a type of column that is not known".to_owned(),
     };
-    Err(Error::new(ErrorKind::InvalidData, format!("this Parquet file cannot be read: {reason}")))
+    let advice = if reason.contains("Disabled feature") { "; write it with snappy, zstd, gzip or lz4" } else { "" };
+    Err(Error::new(ErrorKind::InvalidData, format!("this Parquet file cannot be read: {reason}{advice}")))
 }
