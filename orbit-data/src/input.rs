@@ -1,5 +1,5 @@
-//! Opens files and reads them line by line. What a file is, plain or compressed, text or Parquet, its first bytes say and not
-//! its name.
+//! Opens files and reads them line by line. What a file is, plain or compressed, text or Parquet, its first bytes say
+//! and not its name.
 
 mod content;
 pub(crate) mod parquet;
@@ -24,14 +24,14 @@ pub(crate) const LONGEST_TEXT: u64 = 1 << 32;
 /// The bytes of `path`, decompressed if they are gzip, bzip2 or zstd.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let opened = Content::new(file(path)?).and_then(Content::decompressed);
-    opened.map_err(|source| Error::io(path, source))
+    opened.map(|(reader, _)| reader).map_err(|source| Error::io(path, source))
 }
 
-/// The whole of a text file, in UTF-8 without a byte order mark. Lines that are not UTF-8 are taken for Windows-1252, which
-/// has Latin-1 in it.
+/// The whole of a text file, in UTF-8 without a byte order mark. Lines that are not UTF-8 are taken for Windows-1252,
+/// which has Latin-1 in it.
 pub(crate) fn text(path: &Path) -> Result<String> {
     let failed = |source| Error::io(path, source);
-    let mut reader = content::text(open(path)?).map_err(failed)?.take(LONGEST_TEXT);
+    let mut reader = content::text(open(path)?).map_err(failed)?.0.take(LONGEST_TEXT);
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).map_err(failed)?;
     if reader.limit() == 0 {
@@ -101,6 +101,7 @@ pub(crate) struct Lines {
     path: PathBuf,
     rows: Rows,
     number: usize,
+    forms: Vec<&'static str>,
 }
 
 enum Rows {
@@ -113,19 +114,28 @@ impl Lines {
     pub(crate) fn new(path: &Path, raw: impl Read + 'static) -> Result<Self> {
         let failed = |source| Error::io(path, source);
         let content = Content::new(raw).map_err(failed)?;
-        let rows = match content.head.starts_with(content::PARQUET) {
+        let (rows, forms) = match content.head.starts_with(content::PARQUET) {
             // Its rows are found from its end; whoever reads by `raw` still sees all of it.
             true => {
                 content.drain().map_err(failed)?;
-                Rows::Parquet(Box::new(parquet::Rows::open(file(path)?).map_err(failed)?))
+                (Rows::Parquet(Box::new(parquet::Rows::open(file(path)?).map_err(failed)?)), vec!["Parquet"])
             }
-            false => Rows::Text(content.decompressed().and_then(content::text).map_err(failed)?),
+            false => {
+                let (reader, packed) = content.decompressed().map_err(failed)?;
+                let (reader, encoding) = content::text(reader).map_err(failed)?;
+                (Rows::Text(reader), packed.into_iter().chain(encoding).collect())
+            }
         };
-        Ok(Self { path: path.to_owned(), rows, number: 0 })
+        Ok(Self { path: path.to_owned(), rows, number: 0, forms })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the file was found to be, other than plain text in UTF-8: its compression and its encoding, or Parquet.
+    pub(crate) fn forms(&self) -> &[&'static str] {
+        &self.forms
     }
 
     /// Whether the lines are rows of Parquet.
@@ -175,6 +185,19 @@ fn read_line(reader: &mut dyn BufRead, number: usize) -> io::Result<Option<Vec<u
 pub(crate) fn is_parquet(path: &Path) -> Result<bool> {
     let content = Content::new(file(path)?).map_err(|source| Error::io(path, source))?;
     Ok(content.head.starts_with(content::PARQUET))
+}
+
+/// Whether `path` has JSON in its first line, or is Parquet, which is read in its place.
+pub(crate) fn is_json(path: &Path) -> Result<bool> {
+    let mut lines = Lines::new(path, file(path)?)?;
+    while let Some(line) = lines.read()? {
+        match line.bytes.trim_ascii_start() {
+            [] => {}
+            [first, ..] => return Ok(matches!(first, b'{' | b'[')),
+        }
+    }
+    // An empty file has neither rows nor columns.
+    Ok(true)
 }
 
 /// The lines of a text file that are not blank, trimmed, each with its number from 1.

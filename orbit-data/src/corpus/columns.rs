@@ -62,8 +62,8 @@ const ITEM: [&str; 13] = [
     "article_id",
 ];
 
-/// The place of a column among `names`, by the name that is `given` for it or else by its usual ones, without regard to case,
-/// to blanks around it, and to `_`, `-` and blanks within. Refuses two columns of one name.
+/// The place of a column among `names`, by the name that is `given` for it or else by its usual ones, without regard to
+/// case, to blanks around it, and to `_`, `-` and blanks within. Refuses two columns of one name.
 pub(crate) fn find<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
     column: Column,
@@ -156,7 +156,8 @@ mod tests {
         let why = place("user,item", Column::User, Some("who")).unwrap_err();
         assert_eq!(
             why,
-            "no `who` among the columns user, item: call the right one `user`, or give --user NAME to `orbit data prepare`"
+            "no `who` among the columns user, item: call the right one `user`, or give --user NAME to \
+             `orbit data prepare`"
         );
         let why = required("a,b".split(','), Column::Item, None).unwrap_err();
         assert!(why.contains("no `item` among the columns a, b") && why.contains("--item NAME"), "{why}");

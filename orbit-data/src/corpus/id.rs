@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// The id of a user, an item, a document or a query, in the one form that it has for all readers; see [`normalized_id`]. In
-/// JSON it is a string or a whole number.
+/// The id of a user, an item, a document or a query, in the one form that it has for all readers; see
+/// [`normalized_id`]. In JSON it is a string or a whole number.
 ///
 /// ```
 /// use orbit_data::corpus::Id;
@@ -59,8 +59,8 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// The one form of an id that is written as text, which all readers use: without blanks around it, in Unicode's composed
-/// form (NFC), and a whole number without decimals. So `7`, ` 7` and `7.0` are one id; `007` is another.
+/// The one form of an id that is written as text, which all readers use: without blanks around it, in Unicode's
+/// composed form (NFC), and a whole number without decimals. So `7`, ` 7` and `7.0` are one id; `007` is another.
 ///
 /// ```
 /// use orbit_data::corpus::normalized_id;

@@ -9,8 +9,8 @@ use crate::{Error, Result, input};
 
 /// Reads a file of JSON lines as all readers of this crate do, each row with its line from 1.
 ///
-/// A byte order mark, CRLF and blank lines do not matter, nor does compression by gzip, bzip2 or zstd, whatever the file is
-/// called. Parquet is read in place of JSON lines, with the number of the row for the line.
+/// A byte order mark, CRLF and blank lines do not matter, nor does compression by gzip, bzip2 or zstd, whatever the
+/// file is called. Parquet is read in place of JSON lines, with the number of the row for the line.
 ///
 /// ```
 /// use orbit_data::corpus::{Id, json_lines};
@@ -52,7 +52,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> 
 
 fn no_object(text: &str) -> String {
     if text.starts_with('[') {
-        return "a row must be a JSON object, {...}, not a JSON array: give one object a line, as `jq -c '.[]'` makes of an array"
+        return "a row must be a JSON object, {...}, not a JSON array: give one object a line; `jq -c '.[]'` makes them"
             .to_owned();
     }
     let start: String = text.chars().take(24).collect();
@@ -73,8 +73,7 @@ fn explain(text: &str, error: &serde_json::Error) -> String {
     } else if let Some(word) = foreign_word(text) {
         format!("`{word}` is no value of JSON; write null, or leave the field out")
     } else if error.is_eof() {
-        "the object does not end in this line; give one object a line, as `jq -c .` does, and not one over several lines"
-            .to_owned()
+        "the object does not end in this line; give one object a line; `jq -c .` puts each on one".to_owned()
     } else if reason.contains("surrogate") || reason.contains("hex escape") {
         format!("{reason} (column {column}); half of a surrogate pair is no character, so write both halves or none")
     } else {

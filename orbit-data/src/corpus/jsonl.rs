@@ -31,9 +31,9 @@ pub struct TimedCorpus {
 impl Corpus {
     /// Reads interactions, `{"user": "u1", "item": "B001", "time": 1400000000}`, and an item file.
     ///
-    /// Items keep the order of their file, users that of their first interaction. A user's items are ordered by `time`, a
-    /// number or a date; equal times keep the order of the file. Without `time` on any row the order of the rows is the order
-    /// in time. The rules of [the module](crate::corpus) hold; either file may be Parquet.
+    /// Items keep the order of their file, users that of their first interaction. A user's items are ordered by `time`,
+    /// a number or a date; equal times keep the order of the file. Without `time` on any row the order of the rows is
+    /// the order in time. The rules of [the module](crate::corpus) hold; either file may be Parquet.
     ///
     /// # Errors
     ///

@@ -11,12 +11,15 @@
 //!
 //! All readers of this crate keep to the same rules:
 //!
-//! - **files** are told by their first bytes: gzip, bzip2, zstd or plain, whatever their names; UTF-8 or UTF-16. A byte order
+//! - **files** are told by their first bytes: gzip, bzip2, zstd or plain, whatever their names; UTF-8 or UTF-16. A byte
+//!   order
 //!   mark, CRLF and blank lines do not matter. **Parquet** is read wherever JSON lines are.
 //! - **ids** are strings or whole numbers in one form, [`normalized_id`]: `7`, `7.0` and `"7 "` are the same.
-//! - **times** are numbers in any unit, with fractions, or dates of ISO 8601; nanoseconds and dates become seconds since 1970.
+//! - **times** are numbers in any unit, with fractions, or dates of ISO 8601; nanoseconds and dates become seconds
+//!   since 1970.
 //! - **columns** are found without regard to case by their usual names, such as `user_id` or `reviewerID` for `user`.
-//! - **nothing** is null, a blank text or an empty field, and as good as a column that is not there. Texts lose the blanks
+//! - **nothing** is null, a blank text or an empty field, and as good as a column that is not there. Texts lose the
+//!   blanks
 //!   around them. Fields of an item file that are neither `id` nor `title` are kept if they are strings.
 
 mod columns;

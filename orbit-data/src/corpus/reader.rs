@@ -35,7 +35,8 @@ pub struct ReadReport {
 }
 
 impl ReadReport {
-    /// Hands each line of JSON in `path` to `take`, which answers why a row is bad; `on_bad` says what follows from that.
+    /// Hands each line of JSON in `path` to `take`, which answers why a row is bad; `on_bad` says what follows from
+    /// that.
     pub(crate) fn rows(
         &mut self,
         path: &Path,

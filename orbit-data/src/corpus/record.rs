@@ -33,8 +33,8 @@ impl Record {
         Ok(name.and_then(|name| self.0.remove(&name)).filter(|value| !is_nothing(value)))
     }
 
-    /// The item that a row of an item file is about. Texts come without blanks around them, and empty ones not at all; what
-    /// is neither text nor null is left out, but for a title.
+    /// The item that a row of an item file is about. Texts come without blanks around them, and empty ones not at all;
+    /// what is neither text nor null is left out, but for a title.
     pub(crate) fn into_item(mut self) -> Result<Item, String> {
         let id = self.id(Column::Key, None, "item")?;
         self.take(Column::Key, None)?;

@@ -11,9 +11,9 @@ const LARGEST: f64 = (1_u64 << 53) as f64;
 /// Whole numbers from here on count nanoseconds since 1970, from the year 1973.
 const NANOSECONDS: f64 = 1e17;
 
-/// A time that is written as text. A number is one in the units of its source, seconds or milliseconds or any other, with
-/// fractions; only nanoseconds, which floats cannot hold, become seconds. A date, or date and time, of ISO 8601 becomes
-/// seconds since 1970; it is in UTC if it names no other zone.
+/// A time that is written as text. A number is one in the units of its source, seconds or milliseconds or any other,
+/// with fractions; only nanoseconds, which floats cannot hold, become seconds. A date, or date and time, of ISO 8601
+/// becomes seconds since 1970; it is in UTC if it names no other zone.
 pub(crate) fn time(text: &str) -> Result<f64, String> {
     let text = text.trim();
     let found = match text.parse::<i64>() {

@@ -61,29 +61,30 @@ impl<R: Read + 'static> Content<R> {
         io::copy(&mut self.whole(), &mut io::sink()).map(drop)
     }
 
-    /// The bytes, decompressed if they are gzip, bzip2 or zstd.
-    pub(super) fn decompressed(self) -> io::Result<Box<dyn BufRead>> {
+    /// The bytes, decompressed if they are gzip, bzip2 or zstd, and by which of them.
+    pub(super) fn decompressed(self) -> io::Result<(Box<dyn BufRead>, Option<&'static str>)> {
         Ok(if self.head.starts_with(b"\x1F\x8B") {
-            Box::new(BufReader::new(MultiGzDecoder::new(self.whole())))
+            (Box::new(BufReader::new(MultiGzDecoder::new(self.whole()))), Some("gzip"))
         } else if is_bzip2(&self.head) {
-            Box::new(BufReader::new(MultiBzDecoder::new(self.whole())))
+            (Box::new(BufReader::new(MultiBzDecoder::new(self.whole()))), Some("bzip2"))
         } else if is_zstd(&self.head) {
-            Box::new(BufReader::new(zstd::Decoder::new(self.whole())?))
+            (Box::new(BufReader::new(zstd::Decoder::new(self.whole())?)), Some("zstd"))
         } else {
-            Box::new(BufReader::new(self.whole()))
+            (Box::new(BufReader::new(self.whole())), None)
         })
     }
 }
 
-/// The text of a file, in UTF-8 if it is UTF-16. Anything that is known to be no text is refused by its name.
-pub(super) fn text(reader: Box<dyn BufRead>) -> io::Result<Box<dyn BufRead>> {
+/// The text of a file in UTF-8, and its encoding if that is another. Anything that is known to be no text is refused by
+/// its name.
+pub(super) fn text(reader: Box<dyn BufRead>) -> io::Result<(Box<dyn BufRead>, Option<&'static str>)> {
     let content = Content::new(reader)?;
     if let Some(what) = foreign(&content.head) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is {what}")));
     }
     Ok(match utf16::encoding(&content.head) {
-        Some(encoding) => Box::new(BufReader::new(Utf16::new(content.whole(), encoding))),
-        None => Box::new(BufReader::new(content.whole())),
+        Some(encoding) => (Box::new(BufReader::new(Utf16::new(content.whole(), encoding))), Some(encoding.name())),
+        None => (Box::new(BufReader::new(content.whole())), None),
     })
 }
 

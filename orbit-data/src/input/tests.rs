@@ -143,7 +143,12 @@ fn bytes_that_are_not_utf8_name_the_line_or_are_latin_1() {
 proptest! {
     #[test]
     fn no_file_panics(head in prop::sample::select(vec![
-        b"PAR1".to_vec(), b"\x1F\x8B\x08".to_vec(), b"BZh91AY&SY".to_vec(), b"\x28\xB5\x2F\xFD".to_vec(), b"\xFF\xFE".to_vec(), vec![],
+        b"PAR1".to_vec(),
+        b"\x1F\x8B\x08".to_vec(),
+        b"BZh91AY&SY".to_vec(),
+        b"\x28\xB5\x2F\xFD".to_vec(),
+        b"\xFF\xFE".to_vec(),
+        vec![],
     ]), bytes in prop::collection::vec(any::<u8>(), 0..99)) {
         let whole = [head, bytes, b"\x10\0\0\0PAR1".to_vec()].concat();
         let _ = read("a", &whole);

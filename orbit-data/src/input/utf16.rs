@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
 
-/// Which UTF-16 a text is that begins with `head`: by its byte order mark, or by a zero in each of its first two characters,
-/// which are ASCII in every form that is read.
+/// Which UTF-16 a text is that begins with `head`: by its byte order mark, or by a zero in each of its first two
+/// characters, which are ASCII in every form that is read.
 pub(super) fn encoding(head: &[u8]) -> Option<&'static Encoding> {
     match *head {
         [0xFF, 0xFE, ..] => Some(UTF_16LE),

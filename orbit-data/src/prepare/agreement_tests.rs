@@ -23,8 +23,15 @@ struct Met {
 
 prop_compose! {
     fn shop()(
-        items in prop::collection::btree_map("[1-9][0-9]{0,2}|00[0-9]|[a-zé☕_]{1,5}", "[A-Za-z,;|\"'é&☕]{1,9}( [a-z]{1,3})?", 1..6),
-        rows in prop::collection::vec(("[1-9][0-9]?|ann|böb", any::<prop::sample::Index>(), 0..9_u32, 0..4_u32), 1..20),
+        items in prop::collection::btree_map(
+            "[1-9][0-9]{0,2}|00[0-9]|[a-zé☕_]{1,5}",
+            "[A-Za-z,;|\"'é&☕]{1,9}( [a-z]{1,3})?",
+            1..6,
+        ),
+        rows in prop::collection::vec(
+            ("[1-9][0-9]?|ann|böb", any::<prop::sample::Index>(), 0..9_u32, 0..4_u32),
+            1..20,
+        ),
     ) -> Vec<Met> {
         let items: Vec<_> = items.into_iter().collect();
         let met = |(user, item, second, quarter): (String, prop::sample::Index, u32, u32)| {
@@ -55,7 +62,8 @@ fn jsonl(rows: &[Met], how: usize) -> String {
     let row = |row: &Met| match how % 2 {
         0 => json!({"user": id(&row.user), "item": id(&row.item), "time": row.time, "title": row.title}),
         _ => {
-            json!({"reviewerID": id(&row.user), "ASIN": id(&row.item), "timestamp": row.time.to_string(), "Title": row.title})
+            let time = row.time.to_string();
+            json!({"reviewerID": id(&row.user), "ASIN": id(&row.item), "timestamp": time, "Title": row.title})
         }
     };
     rows.iter().map(|met| row(met).to_string() + "\n").collect()
@@ -136,7 +144,8 @@ proptest! {
                 all.extend(disguised(&csv(&rows, separator, how)).into_iter().map(|bytes| (Kind::Csv, bytes)));
             }
         }
-        for (how, codec) in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(Default::default())].into_iter().enumerate() {
+        let codecs = [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(Default::default())];
+        for (how, codec) in codecs.into_iter().enumerate() {
             let bytes = parquet(&rows, codec, how);
             all.extend([Kind::Parquet, Kind::Jsonl].map(|kind| (kind, bytes.clone())));
         }
@@ -153,7 +162,8 @@ proptest! {
         items.sort_by(|a, b| a.item.cmp(&b.item));
         items.dedup_by(|a, b| a.item == b.item);
         let text = |how: usize| jsonl(&rows, how);
-        let of_items = |how: usize| items.iter().map(|row| json!({"id": spelled(&row.item, how)}).to_string() + "\n").collect::<String>();
+        let line = |row: &Met, how| json!({"id": spelled(&row.item, how)}).to_string() + "\n";
+        let of_items = |how: usize| items.iter().map(|row| line(row, how)).collect::<String>();
         let expected = direct(text(0).as_bytes(), of_items(0).as_bytes());
         for how in 0..4 {
             for (rows, items) in disguised(&text(how)).iter().zip(disguised(&of_items(how + 1)).iter().rev()) {

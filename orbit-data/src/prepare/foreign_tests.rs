@@ -118,11 +118,30 @@ fn tables_of_other_programs_are_read() {
 }
 
 #[test]
+fn what_a_file_was_read_as_is_told() {
+    use crate::input::tests::{gzip, utf16};
+    let said = |kind, rows: &[u8]| {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("rows"), rows).unwrap();
+        let source = Source::new(kind, dir.path().join("rows"));
+        source.prepare(&Options::default(), &dir.path().join("out"), &mut |_| {}).unwrap().to_string()
+    };
+    let text = "user;item\nu;a\n";
+    assert!(said(Kind::Csv, text.as_bytes()).contains("rows was read as fields with the separator ';'\n"));
+    let packed = said(Kind::Csv, &gzip(&utf16(text, false, true)));
+    assert!(packed.contains("rows was read as gzip, UTF-16LE, fields with the separator ';'\n"), "{packed}");
+    let latin1 = said(Kind::Csv, b"user,item\nu,caf\xE9\n");
+    assert!(latin1.contains("rows was read as Windows-1252 where a line is not UTF-8\n"), "{latin1}");
+    assert!(!said(Kind::Csv, b"user,item\nu,a\n").contains("was read as"));
+}
+
+#[test]
 fn an_empty_field_is_as_good_as_none() {
     let without = "user,item,time,rating,title\nu,b,,,\nu,a,,5,Tea\n";
     let read = read(Kind::Csv, without, None).unwrap();
     assert_eq!((read.histories[0].1.concat(), &read.corpus.items[1].title), ("ba".to_owned(), &"Tea".to_owned()));
-    let json = "{\"user\": 1, \"item\": \"b\", \"time\": \"\"}\n{\"user\": 1, \"item\": \"a\", \"time\": null, \"rating\": \" \"}\n";
+    let json = r#"{"user": 1, "item": "b", "time": ""}
+        {"user": 1, "item": "a", "time": null, "rating": " "}"#;
     assert_eq!(order(Kind::Jsonl, json), "ba");
     let typed = "user_id:token\titem_id:token\ttimestamp:float\trating:float\nu\tb\t\t\nu\ta\t\t5\n";
     assert_eq!(order(Kind::Recbole, typed), "ba");
@@ -183,6 +202,18 @@ fn parquet_is_known_by_its_bytes() {
         plain(),
     );
     assert!(why(Kind::Parquet, &blank).contains("rows:2: the user id is empty"), "{}", why(Kind::Parquet, &blank));
+}
+
+/// What was prepared describes the items of other rows, whatever their form.
+#[test]
+fn an_item_file_may_be_of_another_form_than_the_rows() {
+    let (csv, json) = ("user,item,time\nu,7,1\n", "{\"user\": \"u\", \"item\": 7, \"time\": 1}\n");
+    for items in ["id;title;brand\n7;Tea;Leaf\n", "{\"id\": 7, \"title\": \"Tea\", \"brand\": \"Leaf\"}\n"] {
+        for (kind, rows) in [(Kind::Csv, csv), (Kind::Jsonl, json), (Kind::S3Rec, "u 7\n")] {
+            let item = read(kind, rows, Some(items)).unwrap().corpus.items.remove(0);
+            assert_eq!((item.title.as_str(), item.fields["brand"].as_str()), ("Tea", "Leaf"), "{kind} {items}");
+        }
+    }
 }
 
 #[test]

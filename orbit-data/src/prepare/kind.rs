@@ -42,7 +42,7 @@ pub enum Kind {
     /// A table of text with named columns between commas, semicolons, tabs or bars, as its first line has them.
     #[serde(rename = "csv")]
     Csv,
-    /// Parquet with named columns, and an item file of Parquet or JSON lines.
+    /// Parquet with named columns. An item file, here and for the two kinds above, is Parquet, JSON lines or a table.
     #[serde(rename = "parquet")]
     Parquet,
 }

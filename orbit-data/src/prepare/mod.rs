@@ -157,10 +157,12 @@ impl Source {
         match (self.kind, files.movielens) {
             (_, Some(movielens)) => movielens.items(path, raw, catalogue),
             (Kind::Recbole, _) => recbole::items(path, &self.columns, raw, catalogue),
-            (Kind::Jsonl | Kind::Parquet | Kind::S3Rec, _) => {
-                own::jsonl_items(path, &self.columns, beside, raw, catalogue)
+            (Kind::Jsonl | Kind::Parquet | Kind::Csv | Kind::S3Rec, _) => {
+                // What an item file is, it says itself: that of a prepared folder goes with rows of any form.
+                let json = if beside { self.kind != Kind::Csv } else { crate::input::is_json(path)? };
+                let read = if json { own::jsonl_items } else { own::csv_items };
+                read(path, &self.columns, beside, raw, catalogue)
             }
-            (Kind::Csv, _) => own::csv_items(path, &self.columns, beside, raw, catalogue),
             _ => amazon::items(self.kind, path, raw, catalogue),
         }
     }

@@ -34,6 +34,9 @@ pub struct RawFile {
     pub bytes: u64,
     /// SHA-256 of its bytes as they lie on disk, as 64 hex digits.
     pub sha256: String,
+    /// What it was found to be, other than plain text in UTF-8 with commas between fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_as: Vec<String>,
 }
 
 /// How the columns of a table are set apart.
@@ -70,22 +73,22 @@ impl<'a> Raw<'a> {
 
     /// Hands each line of JSON, or row of Parquet, to `take`, which answers why it is bad.
     pub(super) fn lines(&mut self, path: &Path, take: impl FnMut(&str) -> Result<(), String>) -> Result<()> {
-        self.each(Lines::open(path)?, |line| strict(line).map(Cow::Borrowed), take)
+        self.each(Lines::open(path)?, |_, line| strict(line).map(Cow::Borrowed), take)
     }
 
     /// Hands each line of text to `take`.
     pub(super) fn plain_lines(&mut self, path: &Path, take: impl FnMut(&str) -> Result<(), String>) -> Result<()> {
-        self.each(Lines::plain(path)?, |line| Ok(lenient(line)), take)
+        self.each(Lines::plain(path)?, |lines, line| Ok(lines.lenient(line)), take)
     }
 
     fn each(
         &mut self,
         mut lines: Lines,
-        text: impl Fn(&[u8]) -> Result<Cow<'_, str>, String>,
+        text: impl for<'b> Fn(&mut Lines, &'b [u8]) -> Result<Cow<'b, str>, String>,
         mut take: impl FnMut(&str) -> Result<(), String>,
     ) -> Result<()> {
         while let Some(line) = lines.next()? {
-            let taken = text(&line.bytes).and_then(|text| take(&text));
+            let taken = text(&mut lines, &line.bytes).and_then(|text| take(&text));
             self.count(&lines, line.number, taken)?;
         }
         self.close(lines)
@@ -107,6 +110,9 @@ impl<'a> Raw<'a> {
             Form::Csv => Some(csv::separator(&lenient(&first.bytes))),
             Form::Tabs => None,
         };
+        if let Some(other) = separator.filter(|&separator| separator != ',') {
+            lines.read_as.push(format!("fields with the separator {other:?}"));
+        }
         if separator.is_some() && first.bytes.trim_ascii_start().starts_with(b"{") {
             return Err(bad("it is JSON and no table: the kind of JSON lines is `jsonl`".to_owned()));
         }
@@ -145,7 +151,10 @@ impl<'a> Raw<'a> {
         (self.progress)(self.done);
         let path = lines.lines.path();
         if self.files.iter().all(|file| file.path != path) {
-            self.files.push(RawFile { path: path.to_owned(), bytes: tap.bytes, sha256: hex(&tap.hash.finalize()) });
+            let forms = lines.lines.forms().iter().map(|form| (*form).to_owned());
+            let read_as = forms.chain(lines.read_as).collect();
+            let sha256 = hex(&tap.hash.finalize());
+            self.files.push(RawFile { path: path.to_owned(), bytes: tap.bytes, sha256, read_as });
         }
         Ok(())
     }
@@ -157,13 +166,18 @@ struct Lines {
     tap: Rc<RefCell<Tap>>,
     /// Lines that were read ahead.
     ahead: VecDeque<Line>,
+    /// What the lines were found to be.
+    read_as: Vec<String>,
+    /// Whether a line was not UTF-8.
+    other_text: bool,
 }
 
 impl Lines {
     fn open(path: &Path) -> Result<Self> {
         let tap = Rc::new(RefCell::new(Tap::default()));
         let raw = Tapped { file: input::file(path)?, tap: Rc::clone(&tap) };
-        Ok(Self { lines: input::Lines::new(path, raw)?, tap, ahead: VecDeque::new() })
+        let lines = input::Lines::new(path, raw)?;
+        Ok(Self { lines, tap, ahead: VecDeque::new(), read_as: Vec::new(), other_text: false })
     }
 
     /// A file whose lines are not JSON.
@@ -173,6 +187,16 @@ impl Lines {
             true => Err(Error::file(path, "it is a Parquet file; the kind of such data is `parquet`")),
             false => Ok(lines),
         }
+    }
+
+    /// A line of text in UTF-8, or else in Windows-1252, which is noted.
+    fn lenient<'b>(&mut self, line: &'b [u8]) -> Cow<'b, str> {
+        let text = lenient(line);
+        if !self.other_text && matches!(text, Cow::Owned(_)) {
+            self.other_text = true;
+            self.read_as.push("Windows-1252 where a line is not UTF-8".to_owned());
+        }
+        text
     }
 
     fn next(&mut self) -> Result<Option<Line>> {
@@ -189,19 +213,19 @@ impl Lines {
         self.ahead.pop_front().map_or_else(|| self.lines.read(), |line| Ok(Some(line)))
     }
 
-    /// The fields of the row that starts with `first`, those of CSV with their separator. The outer error is the file's, the
-    /// inner the row's.
+    /// The fields of the row that starts with `first`, those of CSV with their separator. The outer error is the
+    /// file's, the inner the row's.
     fn fields(&mut self, first: Line, separator: Option<char>) -> Result<Result<Vec<String>, String>> {
         match separator {
             Some(separator) => self.record(first, separator),
-            None => Ok(Ok(lenient(&first.bytes).split('\t').map(str::to_owned).collect())),
+            None => Ok(Ok(self.lenient(&first.bytes).split('\t').map(str::to_owned).collect())),
         }
     }
 
     /// A record of CSV, which goes on in the next line as long as a quotation mark is open. If none closes it, only the
     /// first line is bad.
     fn record(&mut self, first: Line, separator: char) -> Result<Result<Vec<String>, String>> {
-        let (mut text, mut more) = (lenient(&first.bytes).into_owned(), VecDeque::new());
+        let (mut text, mut more) = (self.lenient(&first.bytes).into_owned(), VecDeque::new());
         loop {
             if let Some(fields) = csv::record(&text, separator).transpose() {
                 return Ok(fields);
@@ -210,7 +234,7 @@ impl Lines {
             let line = if go_on { self.ahead_or_read()? } else { None };
             let Some(line) = line else { break };
             text.push('\n');
-            text.push_str(&lenient(&line.bytes));
+            text.push_str(&self.lenient(&line.bytes));
             more.push_back(line);
         }
         more.append(&mut self.ahead);

@@ -35,8 +35,8 @@ pub struct Source {
 /// The names of columns; one that is not given has the name that is usual for the kind of data.
 ///
 /// The usual names are `user`, `item`, `time`, `rating` and `title`, or those that published data has for them, such as
-/// `user_id`, `asin`, `timestamp`, `overall` and `name`, without regard to case. An item file may say `id` in place of `item`.
-/// For RecBole the title may be the only column whose name ends with `title`.
+/// `user_id`, `asin`, `timestamp`, `overall` and `name`, without regard to case. An item file may say `id` in place of
+/// `item`. For RecBole the title may be the only column whose name ends with `title`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Columns {
@@ -46,7 +46,8 @@ pub struct Columns {
     /// The item's id, with the interactions and in the item file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<String>,
-    /// When they met: a number of any unit, or a date of ISO 8601. Data that has no such column is in time order as it stands.
+    /// When they met: a number of any unit, or a date of ISO 8601. Data that has no such column is in time order as it
+    /// stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// The rating, which need not be there unless a least rating is asked for.

@@ -26,8 +26,8 @@ pub(super) fn read<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Ve
     Ok(records)
 }
 
-/// What stands between the fields of a table whose first line is `header`: a comma, semicolon, tab or bar, whichever is there
-/// most often outside of quotation marks.
+/// What stands between the fields of a table whose first line is `header`: a comma, semicolon, tab or bar, whichever is
+/// there most often outside of quotation marks.
 pub(crate) fn separator(header: &str) -> char {
     let count = |separator| header.split('"').step_by(2).map(|bare| bare.matches(separator).count()).sum::<usize>();
     // Of equal counts the last one is the greatest.

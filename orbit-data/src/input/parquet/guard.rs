@@ -45,8 +45,8 @@ impl ChunkReader for Checked {
     }
 }
 
-/// The most rows a file may have, and how many more for each of its bytes. A constant column takes no bytes for a row, but not
-/// every column of a file is one.
+/// The most rows a file may have, and how many more for each of its bytes. A constant column takes no bytes for a row,
+/// but not every column of a file is one.
 const ROWS: u64 = 1 << 16;
 const ROWS_PER_BYTE: u64 = 1 << 10;
 
@@ -75,7 +75,8 @@ fn check_footer(file: &File) -> Result<()> {
     if mark != super::super::content::PARQUET {
         return Err(cut_off());
     }
-    let start = tail.checked_sub(length).ok_or_else(cut_off)?;
+    let damaged = || ParquetError::EOF("its footer is damaged".to_owned());
+    let start = tail.checked_sub(length).ok_or_else(damaged)?;
     Ok(thrift::footer(&mut file.get_read(start)?.take(length))?)
 }
 

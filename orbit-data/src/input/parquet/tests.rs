@@ -170,7 +170,7 @@ fn what_is_damaged_is_an_error() {
     let mut footer = good.clone();
     let length = footer.len() - 8;
     footer[length..length + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(why(&footer).contains("it is cut off"));
+    assert!(why(&footer).contains("its footer is damaged"));
     assert!(why(&deep(40)).contains("nested more than 32 deep"), "{}", why(&deep(40)));
     assert!(why(&deep(100_000)).contains("nested more than 32 deep"));
     let empty = file("optional int64 l;", &[longs(&[])], plain());
@@ -227,7 +227,8 @@ proptest! {
             4.. => properties.set_encoding(Encoding::DELTA_BYTE_ARRAY),
             _ => properties,
         };
-        let mut bytes = file("optional binary s (UTF8); optional binary t;", &[texts(&["a", "ab", "b"]), texts(&["x", "x", "y"])], properties);
+        let columns = [texts(&["a", "ab", "b"]), texts(&["x", "x", "y"])];
+        let mut bytes = file("optional binary s (UTF8); optional binary t;", &columns, properties);
         for (at, byte) in changes {
             let at = at.index(bytes.len() - 8);
             bytes[at] = byte;

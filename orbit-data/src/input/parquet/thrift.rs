@@ -69,8 +69,8 @@ fn enter(open: &mut Vec<i64>, children: Option<i64>) -> Result<()> {
     }
 }
 
-/// Hands every whole number of a struct in Thrift's compact protocol to `take`, with the numbers of the fields that lead to
-/// it. An element of a list is field 0 of the list, and a struct in a list hands over 0 when it begins.
+/// Hands every whole number of a struct in Thrift's compact protocol to `take`, with the numbers of the fields that
+/// lead to it. An element of a list is field 0 of the list, and a struct in a list hands over 0 when it begins.
 fn walk(reader: &mut dyn Read, path: &mut Vec<i16>, take: &mut dyn FnMut(&[i16], i64) -> Result<()>) -> Result<()> {
     if path.len() > DEEPEST {
         return Err(invalid(format!("headers nested more than {DEEPEST} deep")));
