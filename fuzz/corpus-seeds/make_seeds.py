@@ -4,6 +4,7 @@ Needs nothing but Python: `python3 make_seeds.py`. An input is a byte that choos
 and the files that it reads, with ASCII's file separator between them.
 """
 
+import base64
 import bz2
 import gzip
 import io
@@ -702,3 +703,39 @@ put("checkpoint", "slots", 2, safetensors({"1.0.model.norm.weight": ("F32", [2],
 put("checkpoint", "weights", 3 | 64, safetensors({"model.norm.weight": ("F32", [2], floats(0, 0))}))
 put("checkpoint", "name", 6, "../weights.safetensors")
 put("checkpoint", "manifest", 7, '{"format": 1, "step": 0, "finished": false, "origin": "", "files": {}, "sha256": ""}')
+
+
+# Parquet, without the mark at the start: users u, v, u and items 7, 8, 9, written by the crate `parquet`.
+put(
+    "parquet",
+    "plain",
+    None,
+    base64.b64decode(
+        "FQAVKhUqLBUGFQAVBhUGAAACAAAABgEBAAAAdQEAAAB2AQAAAHUVABU8FTwsFQYVABUGFQYAAAIAAAAGAQcAAAAAAAAACAAAAAAA"
+        "AAAJAAAAAAAAABUCGTxIBHJvd3MVBAAVDCUCGAR1c2VyJQAAFQQlAhgEaXRlbQAWBhkcGSwmABwVDBklAAYZGAR1c2VyFQAWBhZM"
+        "FkwmCEkcFQAVABUCAAAAJgAcFQQZJQAGGRgEaXRlbRUAFgYWXhZeJlRJHBUAFQAVAgAAABaqARYGJggWqgEUAAAoAXgZLBwAABwA"
+        "AACOAAAAUEFSMQ=="
+    ),
+)
+put(
+    "parquet",
+    "dictionary_snappy",
+    None,
+    base64.b64decode(
+        "FQQVFBUYTBUEFQASAAAKJAEAAAB1AQAAAHYVABUSFRYsFQYVEBUGFQYAAAkgAgAAAAYBAQMCFQQVMBUuTBUGFQASAAAYBAcACQE8"
+        "CAAAAAAAAAAJAAAAAAAAABUAFRQVGCwVBhUQFQYVBgAACiQCAAAABgECAyQAFQIZPEgEcm93cxUEABUMJQIYBHVzZXIlAAAVBCUC"
+        "GARpdGVtABYGGRwZLCYAHBUMGTUABhAZGAR1c2VyFQIWBhZkFmwmPCYIKSwVBBUAFQIAFQAVEBUCAAAAJgAcFQQZNQAGEBkYBGl0"
+        "ZW0VAhYGFoIBFoQBJr4BJnQpLBUEFQAVAgAVABUQFQIAAAAW5gEWBiYIFvABFAAAKAF4GSwcAAAcAAAApQAAAFBBUjE="
+    ),
+)
+put(
+    "parquet",
+    "delta_v2",
+    None,
+    base64.b64decode(
+        "FQYVMhUyXBUGFQAVBhUOFQQVABIAAAYBgAEEAwAAAAAAAIABBAMCAAAAAAB1dnUVBhUYFRhcFQYVABUGFQoVBBUAEgAABgGAAgQD"
+        "DgIAAAAAFQQZPEgEcm93cxUEABUMJQIYBHVzZXIlAAAVBCUCGARpdGVtABYGGRwZLCYAHBUMGSUGDhkYBHVzZXIVABYGFl4WXiYI"
+        "SRwVBhUOFQIAAAAmABwVBBklBgoZGARpdGVtFQAWBhZEFkQmZkkcFQYVChUCAAAAFqIBFgYmCBaiARQAACgBeBksHAAAHAAAAI4A"
+        "AABQQVIx"
+    ),
+)

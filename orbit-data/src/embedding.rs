@@ -49,7 +49,7 @@ impl ItemEmbeddings {
         Self { dim, rows }
     }
 
-    /// Reads a NumPy matrix (`.npy`, also inside `.gz` or `.bz2`) of f16, f32, f64, i8 or u8, one row an item in corpus
+    /// Reads a NumPy matrix (`.npy`, also compressed) of f16, f32, f64, i8 or u8, one row an item in corpus
     /// order, and divides each row by its length. Rows of a sequence corpus are thus in the order of item ids.
     ///
     /// # Errors

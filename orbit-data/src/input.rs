@@ -1,12 +1,18 @@
-//! Opens text files, plain or compressed, and reads them line by line.
+//! Opens files and reads them line by line. What a file is, plain or compressed, text or Parquet, its first bytes say
+//! and not its name.
 
+mod content;
+pub(crate) mod parquet;
+mod utf16;
+
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use bzip2::read::MultiBzDecoder;
-use flate2::read::MultiGzDecoder;
+use encoding_rs::WINDOWS_1252;
 
+use self::content::Content;
 use crate::{Error, Result};
 
 /// A line must fit into memory, whatever a file unpacks to.
@@ -15,25 +21,27 @@ const LONGEST_LINE: u64 = 1 << 24;
 /// And so must the texts of a file that is held as a whole: 4 GiB, far beyond any suite.
 pub(crate) const LONGEST_TEXT: u64 = 1 << 32;
 
-/// Opens `path` for reading; `.gz` and `.bz2` are decompressed on the way.
+/// The bytes of `path`, decompressed if they are gzip, bzip2 or zstd.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>> {
-    Ok(decompress(path, file(path)?))
+    let opened = Content::new(file(path)?).and_then(Content::decompressed);
+    opened.map(|(reader, _)| reader).map_err(|source| Error::io(path, source))
 }
 
-/// The contents of a file called `path`, whose bytes are `raw`.
-pub(crate) fn decompress(path: &Path, raw: impl Read + 'static) -> Box<dyn BufRead> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
-        Some("bz2") => Box::new(BufReader::new(MultiBzDecoder::new(raw))),
-        _ => Box::new(BufReader::new(raw)),
-    }
-}
-
-/// The whole of a text file.
+/// The whole of a text file, in UTF-8 without a byte order mark. Lines that are not UTF-8 are taken for Windows-1252,
+/// which has Latin-1 in it.
 pub(crate) fn text(path: &Path) -> Result<String> {
-    let (mut text, mut reader) = (String::new(), open(path)?.take(LONGEST_TEXT));
-    reader.read_to_string(&mut text).map_err(|source| Error::io(path, source))?;
-    if reader.limit() == 0 { Err(too_long(path)) } else { Ok(text) }
+    let failed = |source| Error::io(path, source);
+    let mut reader = content::text(open(path)?).map_err(failed)?.0.take(LONGEST_TEXT);
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(failed)?;
+    if reader.limit() == 0 {
+        return Err(too_long(path));
+    }
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| error.as_bytes().split_inclusive(|&byte| byte == b'\n').map(lenient).collect()))
 }
 
 /// That a file unpacks to [`LONGEST_TEXT`].
@@ -65,45 +73,163 @@ fn advise(source: io::Error) -> io::Error {
     io::Error::new(source.kind(), "no such file; if it is a data file, give its folder by --data DIR or ORBIT_DATA")
 }
 
-/// The next line with its end, the `number`-th; none at the end of the file. One that is too long is no bad row that may be
+/// The byte order mark in UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A line of text that is to be UTF-8.
+pub(crate) fn strict(line: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(line).map_err(|error| {
+        let (at, byte) = (error.valid_up_to(), line[error.valid_up_to()]);
+        format!("invalid utf-8: byte {byte:#04x} at column {}; save the file in UTF-8", at + 1)
+    })
+}
+
+/// A line of text in UTF-8, or else in Windows-1252.
+pub(crate) fn lenient(line: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(line).map_or_else(|_| WINDOWS_1252.decode_without_bom_handling(line).0, Cow::Borrowed)
+}
+
+/// A line of a file without its end.
+pub(crate) struct Line {
+    /// From 1; in Parquet that of the row.
+    pub(crate) number: usize,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// All lines of a text file, blank or not. A row of Parquet is a line with an object of JSON.
+pub(crate) struct Lines {
+    path: PathBuf,
+    rows: Rows,
+    number: usize,
+    forms: Vec<&'static str>,
+}
+
+enum Rows {
+    Text(Box<dyn BufRead>),
+    Parquet(Box<parquet::Rows>),
+}
+
+impl Lines {
+    /// The lines of `path`, which is read by `raw`.
+    pub(crate) fn new(path: &Path, raw: impl Read + 'static) -> Result<Self> {
+        let failed = |source| Error::io(path, source);
+        let content = Content::new(raw).map_err(failed)?;
+        let (rows, forms) = match content.head.starts_with(content::PARQUET) {
+            // Its rows are found from its end; whoever reads by `raw` still sees all of it.
+            true => {
+                content.drain().map_err(failed)?;
+                (Rows::Parquet(Box::new(parquet::Rows::open(file(path)?).map_err(failed)?)), vec!["Parquet"])
+            }
+            false => {
+                let (reader, packed) = content.decompressed().map_err(failed)?;
+                let (reader, encoding) = content::text(reader).map_err(failed)?;
+                (Rows::Text(reader), packed.into_iter().chain(encoding).collect())
+            }
+        };
+        Ok(Self { path: path.to_owned(), rows, number: 0, forms })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file was found to be, other than plain text in UTF-8: its compression and its encoding, or Parquet.
+    pub(crate) fn forms(&self) -> &[&'static str] {
+        &self.forms
+    }
+
+    /// Whether the lines are rows of Parquet.
+    pub(crate) fn is_parquet(&self) -> bool {
+        matches!(self.rows, Rows::Parquet(_))
+    }
+
+    /// The next line; none at the end of the file.
+    pub(crate) fn read(&mut self) -> Result<Option<Line>> {
+        let number = self.number + 1;
+        let bytes = match &mut self.rows {
+            Rows::Text(reader) => read_line(reader, number),
+            Rows::Parquet(rows) => rows
+                .next()
+                .map(|row| row.map(String::into_bytes))
+                .map_err(|source| io::Error::new(source.kind(), format!("row {number}: {source}"))),
+        };
+        let line = bytes.map_err(|source| Error::io(&self.path, source))?.map(|bytes| Line { number, bytes });
+        self.number = number;
+        Ok(line)
+    }
+}
+
+/// The `number`-th line without its end; none at the end of the file. One that is too long is no bad row that may be
 /// skipped: what follows in the file would be the rest of it.
-pub(crate) fn read_line(reader: &mut dyn BufRead, number: usize) -> io::Result<Option<Vec<u8>>> {
+fn read_line(reader: &mut dyn BufRead, number: usize) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    reader.take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
+    reader.take(LONGEST_LINE).read_until(b'\n', &mut bytes).map_err(|source| {
+        let reason = format!("line {number} cannot be read: {source}; the file is cut off or damaged, so get it again");
+        io::Error::new(source.kind(), reason)
+    })?;
     if bytes.len() as u64 == LONGEST_LINE {
         let reason = format!("line {number} has 16 MiB or more; this is no file of rows");
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
-    Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    while bytes.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
+    if number == 1 && bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    Ok(Some(bytes))
 }
 
-/// The lines of a text file that are not blank, each with its number from 1.
-pub(crate) struct Lines {
-    path: PathBuf,
-    reader: Box<dyn BufRead>,
-    number: usize,
+/// Whether `path` is a Parquet file.
+pub(crate) fn is_parquet(path: &Path) -> Result<bool> {
+    let content = Content::new(file(path)?).map_err(|source| Error::io(path, source))?;
+    Ok(content.head.starts_with(content::PARQUET))
 }
 
-/// Opens `path` and iterates over its lines.
-pub(crate) fn lines(path: &Path) -> Result<Lines> {
-    Ok(Lines { path: path.to_owned(), reader: open(path)?, number: 0 })
+/// Whether `path` has JSON in its first line, or is Parquet, which is read in its place.
+pub(crate) fn is_json(path: &Path) -> Result<bool> {
+    let mut lines = Lines::new(path, file(path)?)?;
+    while let Some(line) = lines.read()? {
+        match line.bytes.trim_ascii_start() {
+            [] => {}
+            [first, ..] => return Ok(matches!(first, b'{' | b'[')),
+        }
+    }
+    // An empty file has neither rows nor columns.
+    Ok(true)
 }
 
-impl Iterator for Lines {
+/// The lines of a text file that are not blank, trimmed, each with its number from 1.
+pub(crate) struct TextLines(Lines);
+
+/// Opens `path` and iterates over its lines that are not blank. Rows of Parquet come as objects of JSON.
+pub(crate) fn lines(path: &Path) -> Result<TextLines> {
+    Ok(TextLines(Lines::new(path, file(path)?)?))
+}
+
+/// As [`lines`], of a form whose lines are not JSON.
+pub(crate) fn plain_lines(path: &Path) -> Result<TextLines> {
+    let lines = Lines::new(path, file(path)?)?;
+    if lines.is_parquet() {
+        return Err(Error::file(path, "it is a Parquet file, but lines of text are expected here"));
+    }
+    Ok(TextLines(lines))
+}
+
+impl Iterator for TextLines {
     type Item = Result<(usize, String)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let bytes = match read_line(&mut self.reader, self.number + 1) {
-                Ok(bytes) => bytes?,
-                Err(source) => return Some(Err(Error::io(&self.path, source))),
+            let Line { number, bytes } = match self.0.read() {
+                Ok(line) => line?,
+                Err(error) => return Some(Err(error)),
             };
-            self.number += 1;
-            let text = bytes.strip_prefix(b"\xEF\xBB\xBF").filter(|_| self.number == 1).unwrap_or(&bytes);
-            match std::str::from_utf8(text).map(str::trim) {
+            match strict(&bytes).map(str::trim) {
                 Ok("") => {}
-                Ok(line) => return Some(Ok((self.number, line.to_owned()))),
-                Err(source) => return Some(Err(Error::row(&self.path, self.number, source.to_string()))),
+                Ok(line) => return Some(Ok((number, line.to_owned()))),
+                Err(reason) => return Some(Err(Error::row(self.0.path(), number, reason))),
             }
         }
     }
@@ -111,73 +237,4 @@ impl Iterator for Lines {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    const TEXT: &[u8] = b"\xEF\xBB\xBFone\r\n\n  two\nthree";
-
-    fn read(path: &Path) -> Vec<(usize, String)> {
-        lines(path).unwrap().map(Result::unwrap).collect()
-    }
-
-    #[test]
-    fn plain_and_compressed_files_read_the_same() {
-        let dir = tempfile::tempdir().unwrap();
-        let [plain, gz, bz2] = ["a.txt", "a.txt.gz", "a.txt.bz2"].map(|name| dir.path().join(name));
-        std::fs::write(&plain, TEXT).unwrap();
-        let mut encoder = flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
-        encoder.write_all(TEXT).unwrap();
-        encoder.finish().unwrap();
-        let mut encoder = bzip2::write::BzEncoder::new(File::create(&bz2).unwrap(), bzip2::Compression::fast());
-        encoder.write_all(TEXT).unwrap();
-        encoder.finish().unwrap();
-
-        let expected = [(1, "one"), (3, "two"), (4, "three")].map(|(n, line)| (n, line.to_owned()));
-        for path in [plain, gz, bz2] {
-            assert_eq!(read(&path), expected, "{}", path.display());
-        }
-    }
-
-    #[test]
-    fn a_missing_file_says_how_to_get_it() {
-        let message = lines(Path::new("nowhere/x.txt")).err().unwrap().to_string();
-        assert!(message.contains("nowhere/x.txt") && message.contains("ORBIT_DATA"), "{message}");
-    }
-
-    #[test]
-    fn a_file_that_is_not_gzip_is_an_error_that_names_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("plain.gz");
-        std::fs::write(&path, "not compressed").unwrap();
-        let error = lines(&path).unwrap().next().unwrap().unwrap_err();
-        assert!(error.to_string().contains("plain.gz"), "{error}");
-    }
-
-    #[test]
-    fn an_archive_cannot_unpack_to_more_than_memory_holds() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("bomb.jsonl.gz");
-        let mut encoder = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
-        encoder.write_all(b"{}\n").unwrap();
-        let zeros = vec![b'0'; 1 << 20];
-        for _ in 0..=LONGEST_LINE >> 20 {
-            encoder.write_all(&zeros).unwrap();
-        }
-        encoder.finish().unwrap();
-        assert!(path.metadata().unwrap().len() < 1 << 20);
-        let error = lines(&path).unwrap().nth(1).unwrap().unwrap_err();
-        // A bad row may be skipped, and this must not be.
-        assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("line 2 has 16 MiB"), "{error}");
-    }
-
-    #[test]
-    fn bytes_that_are_not_utf8_name_the_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("latin1.txt");
-        std::fs::write(&path, b"fine\ncaf\xE9\n").unwrap();
-        let error = lines(&path).unwrap().nth(1).unwrap().unwrap_err();
-        assert!(matches!(error, Error::Row { line: 2, .. }), "{error}");
-    }
-}
+pub(crate) mod tests;

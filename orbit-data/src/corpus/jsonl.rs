@@ -5,19 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
-use super::reader::{Items, id, parse};
-use super::{Corpus, Item, OnBadRow, ReadReport, User};
+use super::reader::Items;
+use super::{Column, Corpus, Item, OnBadRow, ReadReport, Record, User, parse, time_value};
 use crate::{Error, Result};
-
-#[derive(Deserialize)]
-struct Row {
-    user: Value,
-    item: Value,
-    time: Option<f64>,
-}
 
 #[derive(Serialize)]
 struct Interaction<'a> {
@@ -39,9 +31,9 @@ pub struct TimedCorpus {
 impl Corpus {
     /// Reads interactions, `{"user": "u1", "item": "B001", "time": 1400000000}`, and an item file.
     ///
-    /// Items keep the order of their file, users that of their first interaction. A user's items are ordered by `time`
-    /// (any number); equal times keep the order of the file. Without `time` on any row the order of the rows is
-    /// the order in time.
+    /// Items keep the order of their file, users that of their first interaction. A user's items are ordered by `time`,
+    /// a number or a date; equal times keep the order of the file. Without `time` on any row the order of the rows is
+    /// the order in time. The rules of [the module](crate::corpus) hold; either file may be Parquet.
     ///
     /// # Errors
     ///
@@ -124,16 +116,18 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn push(&mut self, row: &Row, items: &Items) -> Result<(), String> {
-        let (user, item) = (id(&row.user, "user")?, items.index_of(&id(&row.item, "item")?)?);
-        if *self.timed.get_or_insert(row.time.is_some()) != row.time.is_some() {
+    fn push(&mut self, row: &Record, items: &Items) -> Result<(), String> {
+        let user = row.id(Column::User, None, "user")?;
+        let item = items.index_of(&row.id(Column::Item, None, "item")?)?;
+        let time = row.get(Column::Time, None)?.map(time_value).transpose()?;
+        if *self.timed.get_or_insert(time.is_some()) != time.is_some() {
             return Err("`time` must be on every row or on none".to_owned());
         }
         let slot = *self.index.entry(user).or_insert_with_key(|user| {
             self.users.push((user.clone(), Vec::new()));
             self.users.len() - 1
         });
-        self.users[slot].1.push((row.time.unwrap_or_default(), item));
+        self.users[slot].1.push((time.unwrap_or_default(), item));
         Ok(())
     }
 

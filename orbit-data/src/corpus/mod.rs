@@ -1,27 +1,51 @@
 //! Corpora: items and the users who met them, in time order.
 //!
-//! Two forms are read, plain or compressed (`.gz`, `.bz2`), and the second one is written:
+//! Two forms are read, and the second one is written:
 //!
 //! - **sequences** ([`Corpus::read_sequences`]): the text form of S3-Rec, a user a line, `user item item ...`, oldest
 //!   first, with item ids counted from 1;
 //! - **JSON lines** ([`Corpus::read_jsonl`]): an interaction a line, `{"user": "u1", "item": "B001", "time": 1400000000}`.
 //!
-//! Raw public data is brought into the second by [`prepare`](crate::prepare). Both take an item file of JSON lines, `{"id": "B001", "title": "Green tea, 40 bags"}`. Ids may be strings or whole
-//! numbers; `title` may be absent; other string fields are kept and all else is ignored.
+//! Raw public data is brought into the second by [`prepare`](crate::prepare). Both take an item file of JSON lines,
+//! `{"id": "B001", "title": "Green tea, 40 bags"}`.
+//!
+//! All readers of this crate keep to the same rules:
+//!
+//! - **files** are told by their first bytes: gzip, bzip2, zstd or plain, whatever their names; UTF-8 or UTF-16. A byte
+//!   order
+//!   mark, CRLF and blank lines do not matter. **Parquet** is read wherever JSON lines are.
+//! - **ids** are strings or whole numbers in one form, [`normalized_id`]: `7`, `7.0` and `"7 "` are the same.
+//! - **times** are numbers in any unit, with fractions, or dates of ISO 8601; nanoseconds and dates become seconds
+//!   since 1970.
+//! - **columns** are found without regard to case by their usual names, such as `user_id` or `reviewerID` for `user`.
+//! - **nothing** is null, a blank text or an empty field, and as good as a column that is not there. Texts lose the
+//!   blanks
+//!   around them. Fields of an item file that are neither `id` nor `title` are kept if they are strings.
 
+mod columns;
+mod id;
+mod json;
 mod jsonl;
 mod reader;
+mod record;
 mod sequences;
+mod time;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use columns::{Column, optional, required};
+pub use id::{Id, normalized_id};
+pub(crate) use id::{id, normal};
+pub use json::json_lines;
+pub(crate) use json::parse;
 pub use jsonl::TimedCorpus;
 pub use reader::{OnBadRow, ReadReport};
-pub(crate) use reader::{id, parse};
+pub(crate) use record::{Record, text_of};
 pub(crate) use sequences::number;
+pub(crate) use time::{time, time_value};
 
 /// Something that can be recommended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,15 +1,15 @@
 //! What both corpus readers share: the policy for bad rows, and items.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Item;
-use crate::input::lines;
+use super::json::parse;
+use super::record::Record;
+use crate::input::{TextLines, lines, plain_lines};
 use crate::{Error, Result};
 
 /// What to do with a row that cannot be used.
@@ -35,14 +35,35 @@ pub struct ReadReport {
 }
 
 impl ReadReport {
-    /// Hands each line of `path` to `take`, which answers why a row is bad; `on_bad` says what follows from that.
+    /// Hands each line of JSON in `path` to `take`, which answers why a row is bad; `on_bad` says what follows from
+    /// that.
     pub(crate) fn rows(
         &mut self,
         path: &Path,
         on_bad: OnBadRow,
+        take: impl FnMut(&str) -> Result<(), String>,
+    ) -> Result<()> {
+        self.each(path, lines(path)?, on_bad, take)
+    }
+
+    /// As [`Self::rows`], of lines that are not JSON.
+    pub(crate) fn plain_rows(
+        &mut self,
+        path: &Path,
+        on_bad: OnBadRow,
+        take: impl FnMut(&str) -> Result<(), String>,
+    ) -> Result<()> {
+        self.each(path, plain_lines(path)?, on_bad, take)
+    }
+
+    fn each(
+        &mut self,
+        path: &Path,
+        lines: TextLines,
+        on_bad: OnBadRow,
         mut take: impl FnMut(&str) -> Result<(), String>,
     ) -> Result<()> {
-        for row in lines(path)? {
+        for row in lines {
             let taken = row.and_then(|(line, text)| take(&text).map_err(|reason| Error::row(path, line, reason)));
             self.rows += 1;
             match taken {
@@ -75,7 +96,7 @@ impl Items {
     ) -> Result<Self> {
         let mut items = Self::default();
         report.rows(path, on_bad, |text| {
-            let item = parse_item(text)?;
+            let item = parse::<Record>(text)?.into_item()?;
             check(&item.id)?;
             items.push(item)
         })?;
@@ -103,30 +124,4 @@ impl Items {
     pub(super) fn index_of(&self, id: &str) -> Result<u32, String> {
         self.index.get(id).copied().ok_or_else(|| format!("item {id:?} is not in the item file"))
     }
-}
-
-/// One JSON object.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| format!("malformed JSON: {error}"))
-}
-
-/// A JSON value as an id: a string that is not empty, or a whole number.
-pub(crate) fn id(value: &Value, what: &str) -> Result<String, String> {
-    match value {
-        Value::String(id) if !id.is_empty() => Ok(id.clone()),
-        Value::Number(id) if id.is_u64() || id.is_i64() => Ok(id.to_string()),
-        other => Err(format!("{what} id must be a string or a whole number, not {other}")),
-    }
-}
-
-fn parse_item(text: &str) -> Result<Item, String> {
-    let mut row: BTreeMap<String, Value> = parse(text)?;
-    let id = id(&row.remove("id").ok_or("missing field `id`")?, "item")?;
-    let title = match row.remove("title") {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(title)) => title,
-        Some(other) => return Err(format!("title must be a string, not {other}")),
-    };
-    let fields = row.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect();
-    Ok(Item { id, title, fields })
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use super::id::{normal, normalized_id};
 use super::reader::Items;
 use super::{Corpus, OnBadRow, ReadReport, User};
 use crate::Result;
@@ -25,7 +26,7 @@ impl Corpus {
             .sorted_by_key(|item| number(&item.id).unwrap_or_default());
 
         let (mut users, mut seen) = (Vec::new(), HashSet::new());
-        report.rows(sequences, on_bad, |text| {
+        report.plain_rows(sequences, on_bad, |text| {
             let user = parse_user(text, &items)?;
             if !seen.insert(user.id.clone()) {
                 return Err(format!("user {:?} appears twice", user.id));
@@ -39,7 +40,7 @@ impl Corpus {
 
 fn parse_user(text: &str, items: &Items) -> Result<User, String> {
     let mut tokens = text.split_whitespace();
-    let id = tokens.next().unwrap_or_default().to_owned();
+    let id = normalized_id(tokens.next().unwrap_or_default());
     let history: Vec<u32> =
         tokens.map(|token| items.index_of(&number(token)?.to_string())).collect::<Result<_, String>>()?;
     if history.is_empty() {
@@ -48,11 +49,12 @@ fn parse_user(text: &str, items: &Items) -> Result<User, String> {
     Ok(User { id, history })
 }
 
-/// An item number, counted from 1.
+/// An item number, counted from 1, in the one form of its id: without zeros in front.
 pub(crate) fn number(token: &str) -> Result<u32, String> {
-    match token.parse() {
+    let id = normal(token);
+    match id.parse::<u32>() {
         Ok(0) => Err("item id 0: ids count from 1 in this form".to_owned()),
-        Ok(number) => Ok(number),
-        Err(_) => Err(format!("{token:?} is not an item id: a whole number from 1 is expected")),
+        Ok(number) if number.to_string() == id => Ok(number),
+        _ => Err(format!("{token:?} is not an item id: a whole number from 1 is expected")),
     }
 }

@@ -83,11 +83,11 @@ fn every_bad_sequence_row_is_named() {
 fn every_bad_item_row_is_named() {
     for (row, reason) in [
         ("{\"id\": 4", "malformed JSON"),
-        ("[4]", "malformed JSON"),
-        ("{\"title\": \"x\"}", "missing field `id`"),
+        ("[4]", "not a JSON array"),
+        ("{\"title\": \"x\"}", "no `id` among the columns title"),
         ("{\"id\": null}", "item id must be"),
         ("{\"id\": 4.5}", "item id must be"),
-        ("{\"id\": \"\"}", "item id must be"),
+        ("{\"id\": \"\"}", "the item id is empty"),
         ("{\"id\": 4, \"title\": 5}", "title must be a string"),
         ("{\"id\": 3}", "item id \"3\" appears twice"),
     ] {
@@ -120,11 +120,11 @@ fn without_times_rows_are_in_time_order() {
 fn every_bad_interaction_is_named() {
     for (row, reason) in [
         ("{\"user\": \"u\"", "malformed JSON"),
-        ("{\"user\": \"u\", \"time\": 1}", "missing field `item`"),
+        ("{\"user\": \"u\", \"time\": 1}", "no `item` among the columns "),
         ("{\"user\": true, \"item\": 1, \"time\": 1}", "user id must be"),
         ("{\"user\": \"u\", \"item\": {}, \"time\": 1}", "item id must be"),
         ("{\"user\": \"u\", \"item\": \"9\", \"time\": 1}", "item \"9\" is not in the item file"),
-        ("{\"user\": \"u\", \"item\": 1, \"time\": \"noon\"}", "malformed JSON"),
+        ("{\"user\": \"u\", \"item\": 1, \"time\": \"noon\"}", "time \"noon\" is neither a number"),
         ("{\"user\": \"u\", \"item\": 1}", "`time` must be on every row or on none"),
     ] {
         let files = Files::new(&format!("{{\"user\": \"u\", \"item\": 2, \"time\": 0}}\n{row}\n"), ITEMS);
@@ -178,7 +178,10 @@ prop_compose! {
         titles in Just(titles),
     ) -> Corpus {
         let items = titles.into_iter().enumerate().map(|(i, title)| {
-            Item { id: format!("B{i}"), fields: BTreeMap::from([("shout".into(), title.to_uppercase())]), title }
+            let title = title.trim().to_owned();
+            let shout = Some(title.to_uppercase()).filter(|shout| !shout.trim().is_empty());
+            let fields = shout.into_iter().map(|shout| ("shout".to_owned(), shout.trim().to_owned())).collect();
+            Item { id: format!("B{i}"), fields, title }
         });
         let users = histories.into_iter().enumerate().map(|(u, history)| User { id: format!("u {u}"), history });
         Corpus { items: items.collect(), users: users.collect() }

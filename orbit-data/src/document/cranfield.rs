@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::{Document, DocumentCorpus, Query, ascending};
-use crate::corpus::{OnBadRow, ReadReport};
-use crate::input::lines;
+use crate::corpus::{OnBadRow, ReadReport, normalized_id};
+use crate::input::plain_lines;
 use crate::permutation::{HELD_OUT, Permutation};
 use crate::{Error, Result};
 
@@ -69,13 +69,13 @@ fn find(folder: &Path, name: &str) -> PathBuf {
 /// Records begin with `.I id`, their sections with a letter, `.W`. An `.I` without an id ends the file.
 fn records(path: &Path) -> Result<Vec<Record>> {
     let (mut records, mut section): (Vec<Record>, String) = (Vec::new(), String::new());
-    for line in lines(path)? {
+    for line in plain_lines(path)? {
         let (number, text) = line?;
         if let Some(id) = text.strip_prefix(".I").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
             if id.is_empty() {
                 break;
             }
-            records.push(Record { id: id.trim().to_owned(), sections: BTreeMap::new() });
+            records.push(Record { id: normalized_id(id), sections: BTreeMap::new() });
             section.clear();
             continue;
         }
@@ -108,7 +108,7 @@ fn judged(
 ) -> Result<HashMap<u64, Vec<u32>>> {
     let index: HashMap<&str, u32> = documents.iter().map(|document| document.id.as_str()).zip(0..).collect();
     let mut judgements: BTreeMap<u64, Vec<(i64, i64)>> = BTreeMap::new();
-    report.rows(path, OnBadRow::Fail, |text| {
+    report.plain_rows(path, OnBadRow::Fail, |text| {
         let numbers: Vec<i64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         let &[query, document, code] = numbers.as_slice() else {
             return Err("a judgement is three whole numbers: query, document, relevance code".to_owned());

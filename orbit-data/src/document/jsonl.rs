@@ -12,12 +12,14 @@ use crate::corpus::{OnBadRow, ReadReport, id, parse};
 
 #[derive(Deserialize)]
 struct DocumentRow {
+    #[serde(alias = "_id", alias = "ID", alias = "doc_id")]
     id: Value,
     text: String,
 }
 
 #[derive(Deserialize)]
 struct QueryRow {
+    #[serde(alias = "_id", alias = "ID", alias = "query_id")]
     id: Value,
     text: String,
     relevant: Vec<Value>,

@@ -5,8 +5,8 @@
 //!                └────► Prompts ─► Example ─► Loader
 //! ```
 //!
-//! A file is JSON lines, plain or compressed (`.gz`, `.bz2`), in one of the forms of [`TaskForm`]. A row that cannot be
-//! used is named by file, line and reason.
+//! A file is JSON lines, plain or compressed by gzip, bzip2 or zstd, in one of the forms of [`TaskForm`]. A row that
+//! cannot be used is named by file, line and reason.
 
 mod form;
 mod in_context;

@@ -11,6 +11,9 @@ use crate::corpus::{OnBadRow, ReadReport};
 use crate::metric::Metric;
 use crate::{Error, Result};
 
+/// How files are called that are compressed.
+const COMPRESSED: [&str; 3] = [".gz", ".bz2", ".zst"];
+
 /// A task as a config names it.
 ///
 /// ```
@@ -36,7 +39,7 @@ pub struct TaskSource {
     pub name: String,
     /// How its files look.
     pub form: TaskForm,
-    /// The training part, relative to the folder given to [`TaskSource::read`]; plain, `.gz` or `.bz2`.
+    /// The training part, relative to the folder given to [`TaskSource::read`]; plain or compressed.
     pub train: PathBuf,
     /// The test part. When absent, `NAME.test.jsonl` for `NAME.train.jsonl`, compressed or not.
     #[serde(default)]
@@ -142,16 +145,16 @@ impl TaskSource {
         }
         let train = root.join(&self.train);
         let name = train.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let plain = name.trim_end_matches(".gz").trim_end_matches(".bz2");
+        let plain = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
         let Some(stem) = plain.strip_suffix(".train.jsonl") else {
             let reason =
                 "no test part is named for it: give `test`, or call the two NAME.train.jsonl and NAME.test.jsonl";
             return Err(Error::file(train, reason));
         };
         let test = train.with_file_name(format!("{stem}.test.jsonl"));
-        let beside = ["", ".gz", ".bz2"].map(|end| PathBuf::from(format!("{}{end}", test.display())));
+        let mut beside = [""].iter().chain(&COMPRESSED).map(|end| PathBuf::from(format!("{}{end}", test.display())));
         let missing =
-            || format!("it has no test part: there is no {} beside it, nor .gz or .bz2; give `test`", test.display());
-        beside.into_iter().find(|path| path.is_file()).ok_or_else(|| Error::file(&train, missing()))
+            || format!("it has no test part: there is no {} beside it, nor compressed; give `test`", test.display());
+        beside.find(|path| path.is_file()).ok_or_else(|| Error::file(&train, missing()))
     }
 }

@@ -1,6 +1,5 @@
 //! The three releases of Amazon reviews.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,63 +7,57 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::catalogue::{Catalogue, line};
-use super::event::{Event, rating_value, time_value};
-use super::raw::{Encoding, Raw};
+use super::event::{Event, rating_value};
+use super::raw::Raw;
 use super::table::Table;
 use super::{Kind, python};
 use crate::Result;
-use crate::corpus::parse;
+use crate::corpus::{id, parse, time_value};
 
 /// A review; the names are those of 2014 and 2018, the aliases those of 2023.
 #[derive(Deserialize)]
-struct Review<'a> {
-    #[serde(rename = "reviewerID", alias = "user_id", borrow)]
-    user: Cow<'a, str>,
+struct Review {
+    #[serde(rename = "reviewerID", alias = "user_id")]
+    user: Value,
     /// 2023 has also `asin`, the variant of the product that its item file does not list.
-    #[serde(borrow)]
-    parent_asin: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    asin: Option<Cow<'a, str>>,
+    parent_asin: Option<Value>,
+    asin: Option<Value>,
     #[serde(rename = "unixReviewTime", alias = "timestamp")]
     time: Value,
     #[serde(rename = "overall", alias = "rating")]
     rating: Option<Value>,
 }
 
-impl Review<'_> {
+impl Review {
     fn push(&self, table: &mut Table) -> Result<(), String> {
         let item = self.parent_asin.as_ref().or(self.asin.as_ref()).ok_or("missing field `asin`")?;
+        let (user, item) = (id(&self.user, "user")?, id(item, "item")?);
         let rating = self.rating.as_ref().map(rating_value).transpose()?;
-        table.push(Event { user: &self.user, item, time: Some(time_value(&self.time)?), rating })
+        table.push(Event { user: &user, item: &item, time: Some(time_value(&self.time)?), rating })
     }
 }
 
 pub(super) fn interactions(kind: Kind, path: &Path, raw: &mut Raw<'_>, table: &mut Table) -> Result<()> {
-    raw.lines(path, Encoding::Utf8, |text| match json(text) {
-        Ok(review) => review.push(table),
-        // The full files of 2014 are Python literals, too; what is neither is reported as JSON.
-        Err(reason) if kind == Kind::Amazon2014 => {
-            let value = python::parse(text).map_err(|_| reason)?;
-            review(&value)?.push(table)
-        }
-        Err(reason) => Err(reason),
+    raw.lines(path, |text| {
+        let review: Review = match parse(text) {
+            Ok(review) => review,
+            // The full files of 2014 are Python literals, too; what is neither is reported as JSON.
+            Err(reason) if kind == Kind::Amazon2014 && !reason.starts_with("missing field") => {
+                let value = python::parse(text).map_err(|_| reason)?;
+                Review::deserialize(value).map_err(|error| error.to_string())?
+            }
+            Err(reason) => return Err(reason),
+        };
+        review.push(table)
     })
-}
-
-fn json(text: &str) -> Result<Review<'_>, String> {
-    serde_json::from_str(text).map_err(|error| format!("malformed JSON: {error}"))
-}
-
-fn review(value: &Value) -> Result<Review<'_>, String> {
-    Review::deserialize(value).map_err(|error| error.to_string())
 }
 
 /// Keeps the title, the brand (2023: the store) and the category, from the widest to the narrowest.
 pub(super) fn items(kind: Kind, path: &Path, raw: &mut Raw<'_>, catalogue: &mut Catalogue<'_>) -> Result<()> {
-    raw.lines(path, Encoding::Utf8, |text| {
+    raw.lines(path, |text| {
         let row = row(kind, text)?;
-        let id = ["parent_asin", "asin"].iter().find_map(|name| row.get(*name)?.as_str());
-        catalogue.put(id.ok_or("missing field `asin`")?, || Ok((title(&row)?, fields(&row))))
+        let id_of = ["parent_asin", "asin"].iter().find_map(|name| row.get(*name)).ok_or("missing field `asin`")?;
+        catalogue.put(&id(id_of, "item")?, || Ok((title(&row)?, fields(&row))))
     })
 }
 
@@ -72,7 +65,7 @@ fn row(kind: Kind, text: &str) -> Result<Map<String, Value>, String> {
     if kind != Kind::Amazon2014 {
         return parse(text);
     }
-    match python::parse(text).or_else(|reason| serde_json::from_str(text).map_err(|_| reason))? {
+    match python::parse(text).or_else(|reason| parse(text).map_err(|_| reason))? {
         Value::Object(row) => Ok(row),
         _ => Err("a dict is expected".to_owned()),
     }
@@ -81,7 +74,7 @@ fn row(kind: Kind, text: &str) -> Result<Map<String, Value>, String> {
 fn title(row: &Map<String, Value>) -> Result<String, String> {
     match row.get("title") {
         None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(title)) => Ok(line(&unescape(title))),
+        Some(Value::String(title)) => Ok(page_text(title)),
         Some(other) => Err(format!("title must be a string, not {other}")),
     }
 }
@@ -89,7 +82,7 @@ fn title(row: &Map<String, Value>) -> Result<String, String> {
 fn fields(row: &Map<String, Value>) -> BTreeMap<String, String> {
     let text = |names: [&str; 2]| names.iter().find_map(|name| row.get(*name).and_then(words));
     let fields = [("brand", text(["brand", "store"])), ("category", text(["categories", "category"]))];
-    fields.into_iter().filter_map(|(name, text)| Some((name.to_owned(), line(&unescape(&text?))))).collect()
+    fields.into_iter().filter_map(|(name, text)| Some((name.to_owned(), page_text(&text?)))).collect()
 }
 
 /// A string, or a list of strings; of a list of lists the first.
@@ -104,12 +97,7 @@ fn words(value: &Value) -> Option<String> {
     }
 }
 
-/// Titles were taken from web pages, some with their entities.
-fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('&') {
-        return text.into();
-    }
-    let entities = [("&quot;", "\""), ("&#39;", "'"), ("&#34;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " ")];
-    let text = entities.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain));
-    text.replace("&amp;", "&").into()
+/// Titles were taken from web pages, some with their entities. Each is read once: `&amp;eacute;` is `&eacute;`.
+fn page_text(text: &str) -> String {
+    line(&htmlize::unescape(text))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ids::Ids;
 use crate::Item;
+use crate::corpus::normal;
 
 /// The items that are kept, in the order in which users met them. Only their texts are held.
 pub(super) struct Catalogue<'a> {
@@ -28,11 +29,12 @@ impl<'a> Catalogue<'a> {
         id: &str,
         describe: impl FnOnce() -> Result<(String, BTreeMap<String, String>), String>,
     ) -> Result<(), String> {
-        let id = id.trim();
+        let id = normal(id);
         if id.is_empty() {
             return Err("the item id is empty".to_owned());
         }
-        let Some(number) = self.ids.number(id).map(|number| number as usize).filter(|&number| self.kept[number]) else {
+        let Some(number) = self.ids.number(&id).map(|number| number as usize).filter(|&number| self.kept[number])
+        else {
             self.others += 1;
             return Ok(());
         };
@@ -43,7 +45,7 @@ impl<'a> Catalogue<'a> {
         let (title, mut fields) = describe()?;
         // The normal form has these names for itself.
         fields.retain(|name, text| !matches!(name.as_str(), "id" | "title") && !text.is_empty());
-        self.items[number] = Some(Item { id: id.to_owned(), title, fields });
+        self.items[number] = Some(Item { id: id.into_owned(), title, fields });
         Ok(())
     }
 

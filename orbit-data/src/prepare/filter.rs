@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     fn rows(rows: &[(u32, u32, i64)]) -> Vec<Interaction> {
-        rows.iter().map(|&(user, item, time)| Interaction { user, item, time }).collect()
+        rows.iter().map(|&(user, item, time)| Interaction { user, item, time: time as f64 }).collect()
     }
 
     #[test]

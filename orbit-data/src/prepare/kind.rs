@@ -39,14 +39,17 @@ pub enum Kind {
     /// JSON lines with named columns.
     #[serde(rename = "jsonl")]
     Jsonl,
-    /// CSV with named columns.
+    /// A table of text with named columns between commas, semicolons, tabs or bars, as its first line has them.
     #[serde(rename = "csv")]
     Csv,
+    /// Parquet with named columns. An item file, here and for the two kinds above, is Parquet, JSON lines or a table.
+    #[serde(rename = "parquet")]
+    Parquet,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Amazon2014,
         Self::Amazon2018,
         Self::Amazon2023,
@@ -55,6 +58,7 @@ impl Kind {
         Self::S3Rec,
         Self::Jsonl,
         Self::Csv,
+        Self::Parquet,
     ];
 
     /// The name it has in files and on the command line.
@@ -68,6 +72,7 @@ impl Kind {
             Self::S3Rec => "s3_rec",
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Parquet => "parquet",
         }
     }
 }

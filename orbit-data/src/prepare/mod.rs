@@ -34,6 +34,7 @@ mod write;
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::Number;
 
 use self::catalogue::Catalogue;
 use self::raw::Raw;
@@ -66,7 +67,7 @@ pub const PREPARED: &str = "prepared.json";
 struct Row<'a> {
     user: &'a str,
     item: &'a str,
-    time: i64,
+    time: Number,
 }
 
 impl Source {
@@ -110,8 +111,11 @@ impl Source {
         }
         let items = self.describe(&files, &mut raw, &table, &mut counts)?;
         let times = times(&table);
-        let row =
-            |row: &Interaction| Row { user: table.users.id(row.user), item: table.items.id(row.item), time: row.time };
+        let row = |row: &Interaction| Row {
+            user: table.users.id(row.user),
+            item: table.items.id(row.item),
+            time: number(row.time),
+        };
         let digests = [
             (INTERACTIONS.to_owned(), folder.lines(INTERACTIONS, table.rows.iter().map(row))?),
             (ITEMS.to_owned(), folder.lines(ITEMS, &items)?),
@@ -134,11 +138,14 @@ impl Source {
 
     fn read_interactions(&self, files: &Files, raw: &mut Raw<'_>, table: &mut Table) -> Result<()> {
         let path = &files.interactions;
+        if self.kind == Kind::Parquet {
+            check_parquet(path)?;
+        }
         match (self.kind, files.movielens) {
             (_, Some(movielens)) => movielens.interactions(path, raw, table),
             (Kind::Recbole, _) => recbole::interactions(path, &self.columns, raw, table),
             (Kind::S3Rec, _) => s3_rec::interactions(path, raw, table),
-            (Kind::Jsonl, _) => own::jsonl(path, &self.columns, raw, table),
+            (Kind::Jsonl | Kind::Parquet, _) => own::jsonl(path, &self.columns, raw, table),
             (Kind::Csv, _) => own::csv(path, &self.columns, raw, table),
             _ => amazon::interactions(self.kind, path, raw, table),
         }
@@ -150,8 +157,12 @@ impl Source {
         match (self.kind, files.movielens) {
             (_, Some(movielens)) => movielens.items(path, raw, catalogue),
             (Kind::Recbole, _) => recbole::items(path, &self.columns, raw, catalogue),
-            (Kind::Jsonl | Kind::S3Rec, _) => own::jsonl_items(path, &self.columns, beside, raw, catalogue),
-            (Kind::Csv, _) => own::csv_items(path, &self.columns, beside, raw, catalogue),
+            (Kind::Jsonl | Kind::Parquet | Kind::Csv | Kind::S3Rec, _) => {
+                // What an item file is, it says itself: that of a prepared folder goes with rows of any form.
+                let json = if beside { self.kind != Kind::Csv } else { crate::input::is_json(path)? };
+                let read = if json { own::jsonl_items } else { own::csv_items };
+                read(path, &self.columns, beside, raw, catalogue)
+            }
             _ => amazon::items(self.kind, path, raw, catalogue),
         }
     }
@@ -177,12 +188,20 @@ impl Source {
     }
 }
 
+/// Refuses other data than Parquet under its name: the readers of JSON lines take either.
+fn check_parquet(path: &Path) -> Result<()> {
+    if crate::input::is_parquet(path)? {
+        return Ok(());
+    }
+    Err(Error::file(path, "it is no Parquet file; for JSON lines give the kind `jsonl`, for a table of text `csv`"))
+}
+
 /// Orders the interactions and leaves out what the options say.
 fn select(table: &mut Table, options: &Options) -> Counts {
     let (users, items) = (table.users.len(), table.items.len());
     let rows = &mut table.rows;
     // Stable, so that ties which are not shuffled keep the order of the file.
-    rows.sort_by_key(|row| (row.user, row.time));
+    rows.sort_by(|a, b| a.user.cmp(&b.user).then(a.time.total_cmp(&b.time)));
     let duplicates = filter::duplicates(rows, items);
     let repeats = if options.repeats == Repeats::First { filter::repeats(rows, items) } else { 0 };
     let before = rows.len();
@@ -213,17 +232,23 @@ fn select(table: &mut Table, options: &Options) -> Counts {
     }
 }
 
+/// A time as it is written: whole if it is.
+fn number(time: f64) -> Number {
+    let whole = (time.fract() == 0.0).then(|| Number::from(time as i64));
+    whole.or_else(|| Number::from_f64(time)).unwrap_or_else(|| Number::from(0))
+}
+
 /// Without times, a time is a place in the user's history.
 fn renumber(rows: &mut [Interaction]) {
     for of_user in rows.chunk_by_mut(|a, b| a.user == b.user) {
-        (0..).zip(of_user).for_each(|(place, row)| row.time = place);
+        (0_u32..).zip(of_user).for_each(|(place, row)| row.time = f64::from(place));
     }
 }
 
 fn times(table: &Table) -> Times {
-    const DAY: i64 = 86_400;
+    const DAY: f64 = 86_400.0;
     match table.timed {
-        Some(true) if table.rows.iter().all(|row| row.time % DAY == 0) => Times::Days,
+        Some(true) if table.rows.iter().all(|row| row.time % DAY == 0.0) => Times::Days,
         Some(true) => Times::Recorded,
         _ => Times::Positions,
     }
@@ -238,6 +263,12 @@ fn nothing_left(path: &Path, raw: &Raw<'_>, counts: &Counts) -> Error {
     Error::file(path, reason)
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod agreement_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod foreign_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::catalogue::{Catalogue, line};
-use super::event::{Event, rating, time};
-use super::raw::{Encoding, Form, Raw};
+use super::event::{Event, rating};
+use super::own::filled;
+use super::raw::{Form, Raw};
 use super::source::Files;
 use super::table::Table;
+use crate::corpus::{Column, required, time};
 use crate::{Error, Result};
 
 /// The flags that end a row of `u.item`.
@@ -65,12 +67,12 @@ impl Movielens {
             table.push(Event { user, item, time: Some(time(when)?), rating: Some(rating(stars)?) })
         };
         match self {
-            Self::Hundred => raw.lines(path, Encoding::Latin1, |text| push(table, fields(text, "\t")?)),
-            Self::Colons => raw.lines(path, Encoding::Latin1, |text| push(table, fields(text, "::")?)),
+            Self::Hundred => raw.plain_lines(path, |text| push(table, fields(text, "\t")?)),
+            Self::Colons => raw.plain_lines(path, |text| push(table, fields(text, "::")?)),
             Self::Csv => raw.table(
                 path,
                 Form::Csv,
-                |names| places(names, ["userId", "movieId", "rating", "timestamp"]),
+                |names| places(names, [Column::User, Column::Item, Column::Rating, Column::Time]),
                 |places, fields| push(table, places.map(|place| fields[place].as_str())),
             ),
         }
@@ -81,19 +83,25 @@ impl Movielens {
             catalogue.put(id, || Ok((line(title), BTreeMap::from([("genres".to_owned(), genres)]))))
         };
         match self {
-            Self::Hundred => raw.lines(path, Encoding::Latin1, |text| {
+            Self::Hundred => raw.plain_lines(path, |text| {
                 let fields: [&str; 24] = fields(text, "|")?;
                 put(catalogue, fields[0], fields[1], flags(&fields[5..]))
             }),
-            Self::Colons => raw.lines(path, Encoding::Latin1, |text| {
+            Self::Colons => raw.plain_lines(path, |text| {
                 let [id, title, genres] = fields(text, "::")?;
                 put(catalogue, id, title, genres.replace('|', ", "))
             }),
             Self::Csv => raw.table(
                 path,
                 Form::Csv,
-                |names| places(names, ["movieId", "title", "genres"]),
-                |&[id, title, genres], row| put(catalogue, &row[id], &row[title], row[genres].replace('|', ", ")),
+                |names| {
+                    let genres = names.iter().position(|name| name.eq_ignore_ascii_case("genres"));
+                    Ok((places(names, [Column::Key, Column::Title])?, genres))
+                },
+                |&([id, title], genres), row| {
+                    let genres = filled(row, genres).unwrap_or_default().replace('|', ", ");
+                    put(catalogue, &row[id], &row[title], genres)
+                },
             ),
         }
     }
@@ -110,12 +118,11 @@ fn fields<'a, const N: usize>(text: &'a str, separator: &str) -> Result<[&'a str
     fields.try_into().map_err(|_| format!("{count} fields where {N} are expected, with {separator:?} between them"))
 }
 
-/// Where the columns of these names are.
-pub(super) fn places<const N: usize>(names: &[String], wanted: [&str; N]) -> Result<[usize; N], String> {
+/// Where these columns are.
+fn places<const N: usize>(names: &[String], wanted: [Column; N]) -> Result<[usize; N], String> {
     let mut places = [0; N];
     for (place, wanted) in places.iter_mut().zip(wanted) {
-        let missing = || format!("no column `{wanted}` in its first line: {}", names.join(", "));
-        *place = names.iter().position(|name| name == wanted).ok_or_else(missing)?;
+        *place = required(names.iter().map(String::as_str), wanted, None)?;
     }
     Ok(places)
 }

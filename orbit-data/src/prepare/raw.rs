@@ -1,9 +1,10 @@
 //! Reads raw files row by row, counts what is wrong with them, and hashes them on the way.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::corpus::{ReadReport, hex};
-use crate::input::read_line;
+use crate::input::{Line, lenient, strict};
 use crate::text::csv;
 use crate::{Error, OnBadRow, Result, input};
 
@@ -33,21 +34,18 @@ pub struct RawFile {
     pub bytes: u64,
     /// SHA-256 of its bytes as they lie on disk, as 64 hex digits.
     pub sha256: String,
+    /// What it was found to be, other than plain text in UTF-8 with commas between fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_as: Vec<String>,
 }
 
 /// How the columns of a table are set apart.
 #[derive(Clone, Copy)]
 pub(super) enum Form {
+    /// As the first line says.
     Csv,
+    /// By tabs, and quotation marks are text.
     Tabs,
-}
-
-/// How bytes are text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Utf8,
-    /// Latin-1 where a line is not UTF-8.
-    Latin1,
 }
 
 /// The reading of all raw files of a source.
@@ -73,16 +71,24 @@ impl<'a> Raw<'a> {
         Ok(())
     }
 
-    /// Hands each line that is not blank to `take`, which answers why it is bad.
-    pub(super) fn lines(
+    /// Hands each line of JSON, or row of Parquet, to `take`, which answers why it is bad.
+    pub(super) fn lines(&mut self, path: &Path, take: impl FnMut(&str) -> Result<(), String>) -> Result<()> {
+        self.each(Lines::open(path)?, |_, line| strict(line).map(Cow::Borrowed), take)
+    }
+
+    /// Hands each line of text to `take`.
+    pub(super) fn plain_lines(&mut self, path: &Path, take: impl FnMut(&str) -> Result<(), String>) -> Result<()> {
+        self.each(Lines::plain(path)?, |lines, line| Ok(lines.lenient(line)), take)
+    }
+
+    fn each(
         &mut self,
-        path: &Path,
-        encoding: Encoding,
+        mut lines: Lines,
+        text: impl for<'b> Fn(&mut Lines, &'b [u8]) -> Result<Cow<'b, str>, String>,
         mut take: impl FnMut(&str) -> Result<(), String>,
     ) -> Result<()> {
-        let mut lines = Lines::open(path)?;
         while let Some(line) = lines.next()? {
-            let taken = line.text(encoding).and_then(|text| take(&text));
+            let taken = text(&mut lines, &line.bytes).and_then(|text| take(&text));
             self.count(&lines, line.number, taken)?;
         }
         self.close(lines)
@@ -96,15 +102,26 @@ impl<'a> Raw<'a> {
         header: impl FnOnce(&[String]) -> Result<T, String>,
         mut take: impl FnMut(&T, &[String]) -> Result<(), String>,
     ) -> Result<()> {
-        let mut lines = Lines::open(path)?;
+        let mut lines = Lines::plain(path)?;
         let first = lines.next()?.ok_or_else(|| Error::file(path, "empty; its first line must name the columns"))?;
         let number = first.number;
-        let names = lines.fields(first, form)?.map_err(|reason| Error::row(path, number, reason))?;
+        let bad = |reason| Error::row(path, number, format!("{reason}; the first line must name the columns"));
+        let separator = match form {
+            Form::Csv => Some(csv::separator(&lenient(&first.bytes))),
+            Form::Tabs => None,
+        };
+        if let Some(other) = separator.filter(|&separator| separator != ',') {
+            lines.read_as.push(format!("fields with the separator {other:?}"));
+        }
+        if separator.is_some() && first.bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(bad("it is JSON and no table: the kind of JSON lines is `jsonl`".to_owned()));
+        }
+        let names = lines.fields(first, separator)?.map_err(bad)?;
         let names: Vec<_> = names.iter().map(|name| name.trim().to_owned()).collect();
-        let head = header(&names).map_err(|reason| Error::row(path, number, reason))?;
+        let head = header(&names).map_err(bad)?;
         while let Some(line) = lines.next()? {
             let number = line.number;
-            let taken = lines.fields(line, form)?.and_then(|fields| match fields.len() == names.len() {
+            let taken = lines.fields(line, separator)?.and_then(|fields| match fields.len() == names.len() {
                 true => take(&head, &fields),
                 false => Err(format!("{} fields where {} are named", fields.len(), names.len())),
             });
@@ -119,7 +136,7 @@ impl<'a> Raw<'a> {
             (self.progress)(self.done + lines.tap.borrow().bytes);
         }
         let Err(reason) = taken else { return Ok(()) };
-        let error = Error::row(&lines.path, number, reason);
+        let error = Error::row(lines.lines.path(), number, reason);
         if self.on_bad == OnBadRow::Fail {
             return Err(error);
         }
@@ -132,45 +149,54 @@ impl<'a> Raw<'a> {
         let tap = lines.tap.take();
         self.done += tap.bytes;
         (self.progress)(self.done);
-        if self.files.iter().all(|file| file.path != lines.path) {
-            self.files.push(RawFile { path: lines.path, bytes: tap.bytes, sha256: hex(&tap.hash.finalize()) });
+        let path = lines.lines.path();
+        if self.files.iter().all(|file| file.path != path) {
+            let forms = lines.lines.forms().iter().map(|form| (*form).to_owned());
+            let read_as = forms.chain(lines.read_as).collect();
+            let sha256 = hex(&tap.hash.finalize());
+            self.files.push(RawFile { path: path.to_owned(), bytes: tap.bytes, sha256, read_as });
         }
         Ok(())
     }
 }
 
-/// A line without its end.
-struct Line {
-    number: usize,
-    bytes: Vec<u8>,
-}
-
-impl Line {
-    fn text(&self, encoding: Encoding) -> Result<std::borrow::Cow<'_, str>, String> {
-        match std::str::from_utf8(&self.bytes) {
-            Ok(text) => Ok(text.into()),
-            Err(_) if encoding == Encoding::Latin1 => Ok(self.bytes.iter().map(|&byte| char::from(byte)).collect()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
 /// The lines of a file that are not blank.
 struct Lines {
-    path: PathBuf,
-    reader: Box<dyn BufRead>,
+    lines: input::Lines,
     tap: Rc<RefCell<Tap>>,
-    number: usize,
     /// Lines that were read ahead.
     ahead: VecDeque<Line>,
+    /// What the lines were found to be.
+    read_as: Vec<String>,
+    /// Whether a line was not UTF-8.
+    other_text: bool,
 }
 
 impl Lines {
     fn open(path: &Path) -> Result<Self> {
         let tap = Rc::new(RefCell::new(Tap::default()));
         let raw = Tapped { file: input::file(path)?, tap: Rc::clone(&tap) };
-        let reader = input::decompress(path, raw);
-        Ok(Self { path: path.to_owned(), reader, tap, number: 0, ahead: VecDeque::new() })
+        let lines = input::Lines::new(path, raw)?;
+        Ok(Self { lines, tap, ahead: VecDeque::new(), read_as: Vec::new(), other_text: false })
+    }
+
+    /// A file whose lines are not JSON.
+    fn plain(path: &Path) -> Result<Self> {
+        let lines = Self::open(path)?;
+        match lines.lines.is_parquet() {
+            true => Err(Error::file(path, "it is a Parquet file; the kind of such data is `parquet`")),
+            false => Ok(lines),
+        }
+    }
+
+    /// A line of text in UTF-8, or else in Windows-1252, which is noted.
+    fn lenient<'b>(&mut self, line: &'b [u8]) -> Cow<'b, str> {
+        let text = lenient(line);
+        if !self.other_text && matches!(text, Cow::Owned(_)) {
+            self.other_text = true;
+            self.read_as.push("Windows-1252 where a line is not UTF-8".to_owned());
+        }
+        text
     }
 
     fn next(&mut self) -> Result<Option<Line>> {
@@ -184,49 +210,31 @@ impl Lines {
 
     /// The next line, blank or not.
     fn ahead_or_read(&mut self) -> Result<Option<Line>> {
-        self.ahead.pop_front().map_or_else(|| self.read(), |line| Ok(Some(line)))
+        self.ahead.pop_front().map_or_else(|| self.lines.read(), |line| Ok(Some(line)))
     }
 
-    /// The next line of the file, blank or not.
-    fn read(&mut self) -> Result<Option<Line>> {
-        let read = read_line(&mut self.reader, self.number + 1).map_err(|source| self.cut_off(source))?;
-        let Some(mut bytes) = read else { return Ok(None) };
-        self.number += 1;
-        while bytes.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
-        if self.number == 1 && bytes.starts_with(b"\xEF\xBB\xBF") {
-            bytes.drain(..3);
-        }
-        Ok(Some(Line { number: self.number, bytes }))
-    }
-
-    fn cut_off(&self, source: io::Error) -> Error {
-        let line = self.number + 1;
-        let reason = format!("line {line} cannot be read: {source}; the file is cut off or damaged, so get it again");
-        Error::io(&self.path, io::Error::new(source.kind(), reason))
-    }
-
-    /// The fields of the row that starts with `first`. The outer error is the file's, the inner the row's.
-    fn fields(&mut self, first: Line, form: Form) -> Result<Result<Vec<String>, String>> {
-        match form {
-            Form::Csv => self.record(first),
-            Form::Tabs => Ok(first.text(Encoding::Utf8).map(|text| text.split('\t').map(str::to_owned).collect())),
+    /// The fields of the row that starts with `first`, those of CSV with their separator. The outer error is the
+    /// file's, the inner the row's.
+    fn fields(&mut self, first: Line, separator: Option<char>) -> Result<Result<Vec<String>, String>> {
+        match separator {
+            Some(separator) => self.record(first, separator),
+            None => Ok(Ok(self.lenient(&first.bytes).split('\t').map(str::to_owned).collect())),
         }
     }
 
     /// A record of CSV, which goes on in the next line as long as a quotation mark is open. If none closes it, only the
     /// first line is bad.
-    fn record(&mut self, first: Line) -> Result<Result<Vec<String>, String>> {
-        let (mut bytes, mut more) = (first.bytes, VecDeque::new());
+    fn record(&mut self, first: Line, separator: char) -> Result<Result<Vec<String>, String>> {
+        let (mut text, mut more) = (self.lenient(&first.bytes).into_owned(), VecDeque::new());
         loop {
-            let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string());
-            if let Some(fields) = text.and_then(csv::record).transpose() {
+            if let Some(fields) = csv::record(&text, separator).transpose() {
                 return Ok(fields);
             }
-            let go_on = bytes.len() < LONGEST_RECORD && more.len() < MOST_LINES;
+            let go_on = text.len() < LONGEST_RECORD && more.len() < MOST_LINES;
             let line = if go_on { self.ahead_or_read()? } else { None };
             let Some(line) = line else { break };
-            bytes.push(b'\n');
-            bytes.extend(&line.bytes);
+            text.push('\n');
+            text.push_str(&self.lenient(&line.bytes));
             more.push_back(line);
         }
         more.append(&mut self.ahead);

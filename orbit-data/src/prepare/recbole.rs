@@ -5,10 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::catalogue::{Catalogue, line};
-use super::event::{Event, rating, time};
+use super::event::{Event, rating};
+use super::own::filled;
 use super::raw::{Form, Raw};
 use super::source::{Columns, Files};
 use super::table::Table;
+use crate::corpus::{Column as Role, optional, required, time};
 use crate::{Error, Result};
 
 /// The `.inter` file at or in `path`, and the `.item` file beside it.
@@ -54,44 +56,32 @@ fn columns(names: &[String]) -> Result<Vec<Column>, String> {
     names.iter().enumerate().map(column).collect()
 }
 
-/// Where the column is that is called `given`, or else `usual`; only one that was given must be there.
-fn place(columns: &[Column], given: Option<&String>, usual: &str) -> Result<Option<usize>, String> {
-    let name = given.map_or(usual, String::as_str);
-    let found = columns.iter().find(|column| column.name == name).map(|column| column.place);
-    if given.is_some() { Ok(Some(found.ok_or_else(|| missing(columns, name))?)) } else { Ok(found) }
-}
-
-fn missing(columns: &[Column], name: &str) -> String {
-    let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-    format!("no column `{name}` in its first line: {}", names.join(", "))
-}
-
-fn required(columns: &[Column], given: Option<&String>, usual: &str) -> Result<usize, String> {
-    place(columns, given, usual)?.ok_or_else(|| missing(columns, usual))
+fn names(columns: &[Column]) -> impl Iterator<Item = &str> + Clone {
+    columns.iter().map(|column| column.name.as_str())
 }
 
 pub(super) fn interactions(path: &Path, named: &Columns, raw: &mut Raw<'_>, table: &mut Table) -> Result<()> {
-    let header = |names: &[String]| {
-        let columns = columns(names)?;
-        let ids = [(&named.user, "user_id"), (&named.item, "item_id")];
-        let [user, item] = ids.map(|(given, usual)| required(&columns, given.as_ref(), usual));
-        let (when, stars) =
-            (place(&columns, named.time.as_ref(), "timestamp")?, place(&columns, named.rating.as_ref(), "rating")?);
-        Ok((user?, item?, when, stars))
+    let header = |typed: &[String]| {
+        let columns = columns(typed)?;
+        let user = required(names(&columns), Role::User, named.user.as_deref())?;
+        let item = required(names(&columns), Role::Item, named.item.as_deref())?;
+        let when = optional(names(&columns), Role::Time, named.time.as_deref())?;
+        let stars = optional(names(&columns), Role::Rating, named.rating.as_deref())?;
+        Ok((user, item, when, stars))
     };
     raw.table(path, Form::Tabs, header, |&(user, item, when, stars), row| {
-        let time = when.map(|when| time(&row[when])).transpose()?;
-        let rating = stars.map(|stars| rating(&row[stars])).transpose()?;
+        let time = filled(row, when).map(time).transpose()?;
+        let rating = filled(row, stars).map(rating).transpose()?;
         table.push(Event { user: &row[user], item: &row[item], time, rating })
     })
 }
 
 /// Keeps the title and the columns of tokens.
 pub(super) fn items(path: &Path, named: &Columns, raw: &mut Raw<'_>, catalogue: &mut Catalogue<'_>) -> Result<()> {
-    let header = |names: &[String]| {
-        let columns = columns(names)?;
-        let id = required(&columns, named.item.as_ref(), "item_id")?;
-        let title = place(&columns, named.title.as_ref(), "title")?.or_else(|| only_title(&columns));
+    let header = |typed: &[String]| {
+        let columns = columns(typed)?;
+        let id = required(names(&columns), Role::Key, named.item.as_deref())?;
+        let title = optional(names(&columns), Role::Title, named.title.as_deref())?.or_else(|| only_title(&columns));
         let text =
             |column: &Column| column.kind.starts_with("token") && ![Some(id), title].contains(&Some(column.place));
         Ok((id, title, columns.into_iter().filter(text).collect::<Vec<_>>()))

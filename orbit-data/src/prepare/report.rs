@@ -84,6 +84,9 @@ impl fmt::Display for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.counts;
         writeln!(f, "users: {}, items: {}, interactions: {}", counts.users, counts.items, counts.interactions)?;
+        for file in self.files.iter().filter(|file| !file.read_as.is_empty()) {
+            writeln!(f, "{} was read as {}", file.path.display(), file.read_as.join(", "))?;
+        }
         writeln!(f, "rows that cannot be used: {} of {}", self.read.skipped, self.read.rows)?;
         self.read.first.iter().try_for_each(|first| writeln!(f, "  the first is {first}"))?;
         for (count, what) in [

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use super::event::Event;
-use super::raw::{Encoding, Raw};
+use super::raw::Raw;
 use super::table::Table;
 use crate::Result;
-use crate::corpus::number;
+use crate::corpus::{normal, number};
 
 pub(super) fn interactions(path: &Path, raw: &mut Raw<'_>, table: &mut Table) -> Result<()> {
-    raw.lines(path, Encoding::Utf8, |text| {
+    raw.plain_lines(path, |text| {
         let mut tokens = text.split_whitespace();
-        let user = tokens.next().unwrap_or_default();
-        if table.users.number(user).is_some() {
+        let user = normal(tokens.next().unwrap_or_default());
+        if table.users.number(&user).is_some() {
             return Err(format!("user {user:?} appears twice"));
         }
         // All are checked before any is taken: a sequence with one bad token is bad as a whole.
@@ -21,7 +21,7 @@ pub(super) fn interactions(path: &Path, raw: &mut Raw<'_>, table: &mut Table) ->
             return Err(format!("user {user:?} has no items"));
         }
         for item in &items {
-            table.push(Event { user, item, time: None, rating: None })?;
+            table.push(Event { user: &user, item, time: None, rating: None })?;
         }
         Ok(())
     })

@@ -27,16 +27,16 @@ pub struct Source {
     /// and a RecBole folder name their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<PathBuf>,
-    /// What columns are called, for [`Kind::Jsonl`], [`Kind::Csv`] and [`Kind::Recbole`].
+    /// What columns are called, for [`Kind::Jsonl`], [`Kind::Parquet`], [`Kind::Csv`] and [`Kind::Recbole`].
     #[serde(default)]
     pub columns: Columns,
 }
 
 /// The names of columns; one that is not given has the name that is usual for the kind of data.
 ///
-/// The usual names are `user`, `item`, `time`, `rating` and `title`; for RecBole `user_id`, `item_id`, `timestamp`,
-/// `rating` and `title` or the only column whose name ends with it. An item file of one's own may say `id` in place of
-/// `item`.
+/// The usual names are `user`, `item`, `time`, `rating` and `title`, or those that published data has for them, such as
+/// `user_id`, `asin`, `timestamp`, `overall` and `name`, without regard to case. An item file may say `id` in place of
+/// `item`. For RecBole the title may be the only column whose name ends with `title`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Columns {
@@ -46,7 +46,8 @@ pub struct Columns {
     /// The item's id, with the interactions and in the item file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<String>,
-    /// When they met, as a whole number. Data that has no such column is in time order as it stands.
+    /// When they met: a number of any unit, or a date of ISO 8601. Data that has no such column is in time order as it
+    /// stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// The rating, which need not be there unless a least rating is asked for.
@@ -102,7 +103,7 @@ impl Source {
 impl Files {
     /// The file that describes items: data of one's own may do so beside the interactions.
     pub(super) fn item_file(&self, kind: Kind) -> Option<&Path> {
-        let own = matches!(kind, Kind::Jsonl | Kind::Csv);
+        let own = matches!(kind, Kind::Jsonl | Kind::Parquet | Kind::Csv);
         self.items.as_deref().or_else(|| own.then_some(&self.interactions))
     }
 }

@@ -3,13 +3,15 @@
 use super::event::Event;
 use super::ids::Ids;
 use super::options::Options;
+use crate::corpus::normal;
 
 /// An interaction in 16 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Interaction {
     pub(super) user: u32,
     pub(super) item: u32,
-    pub(super) time: i64,
+    /// Never NaN, and zero has one sign.
+    pub(super) time: f64,
 }
 
 /// The interactions of a source and the ids of their users and items.
@@ -22,7 +24,7 @@ pub(super) struct Table {
     /// Whether the source has times; none until its first interaction.
     pub(super) timed: Option<bool>,
     min_rating: Option<f64>,
-    moment: i64,
+    moment: f64,
 }
 
 impl Table {
@@ -34,14 +36,14 @@ impl Table {
             below_rating: 0,
             timed: None,
             min_rating: options.min_rating,
-            moment: i64::from(options.moment),
+            moment: f64::from(options.moment),
         }
     }
 
     /// Adds an interaction, or says why it cannot be used.
     pub(super) fn push(&mut self, event: Event<'_>) -> Result<(), String> {
-        let (user, item) = (event.user.trim(), event.item.trim());
-        for (id, what) in [(user, "user"), (item, "item")] {
+        let (user, item) = (normal(event.user), normal(event.item));
+        for (id, what) in [(&user, "user"), (&item, "item")] {
             if id.is_empty() {
                 return Err(format!("the {what} id is empty"));
             }
@@ -57,9 +59,13 @@ impl Table {
             }
         }
         // Without times the order of the rows is the order in time.
-        let time = event.time.map_or(self.rows.len() as i64, |time| time.div_euclid(self.moment) * self.moment);
-        let (user, item) = (self.users.intern(user)?, self.items.intern(item)?);
+        let time = event.time.map_or(self.rows.len() as f64, |time| self.rounded(time));
+        let (user, item) = (self.users.intern(&user)?, self.items.intern(&item)?);
         self.rows.push(Interaction { user, item, time });
         Ok(())
+    }
+    /// The moment of a time; one of 1 takes times as they are.
+    fn rounded(&self, time: f64) -> f64 {
+        if self.moment == 1.0 { time } else { (time / self.moment).floor() * self.moment + 0.0 }
     }
 }

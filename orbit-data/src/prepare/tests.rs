@@ -221,8 +221,8 @@ fn every_bad_review_is_named() {
         (r#"{"reviewerID": "a", "asin": "b"}"#, "missing field `unixReviewTime`"),
         (r#"{"reviewerID": "", "asin": "b", "unixReviewTime": 1}"#, "the user id is empty"),
         (r#"{"reviewerID": "a", "asin": " ", "unixReviewTime": 1}"#, "the item id is empty"),
-        (r#"{"reviewerID": "a", "asin": "b", "unixReviewTime": "noon"}"#, "time \"noon\" is no whole number"),
-        (r#"{"reviewerID": "a", "asin": "b", "unixReviewTime": 99999999999999999999}"#, "is no whole number"),
+        (r#"{"reviewerID": "a", "asin": "b", "unixReviewTime": "noon"}"#, "time \"noon\" is neither a number"),
+        (r#"{"reviewerID": "a", "asin": "b", "unixReviewTime": 99999999999999999999}"#, "is neither a number"),
         (r#"{"reviewerID": "a", "asin": "b", "unixReviewTime": 1e999}"#, "malformed JSON"),
         (r#"{"reviewerID": "a", "asin": "b", "unixReviewTime": 1, "overall": "good"}"#, "rating \"good\" is no number"),
     ] {
@@ -238,9 +238,9 @@ fn every_bad_row_of_ones_own_is_named() {
     let json = r#"{"user": 1, "item": "b", "time": 1}"#;
     for (row, reason) in [
         (r#"{"user": 1.5, "item": "b", "time": 1}"#, "user id must be"),
-        (r#"{"user": 18446744073709551616, "item": "b", "time": 1}"#, "user id must be a string or a whole number"),
-        (r#"{"user": 1, "time": 1}"#, "missing field `item`"),
-        (r#"{"user": 1, "item": "b", "time": 1.5}"#, "time \"1.5\" is no whole number"),
+        (r#"{"user": 18446744073709551616, "item": "b", "time": 1}"#, "user id is about 1.8446744073709552e19"),
+        (r#"{"user": 1, "time": 1}"#, "no `item` among the columns "),
+        (r#"{"user": 1, "item": "b", "time": [1]}"#, "time \"[1]\" is neither a number"),
         (r#"{"user": 1, "item": "b"}"#, "a time must be on every row or on none"),
         (r#"{"user": 1, "item": "b", "time": 1, "rating": "x"}"#, "rating \"x\""),
     ] {
@@ -249,14 +249,13 @@ fn every_bad_row_of_ones_own_is_named() {
     for (row, reason) in [
         ("a,b", "2 fields where 4 are named"),
         (",b,1,", "the user id is empty"),
-        ("a,b,9223372036854775808,", "is no whole number"),
+        ("a,b,9223372036854775808,", "is neither a number"),
         ("a,b,1,good", "rating \"good\" is no number"),
         ("a,\"b,1,", "a quotation mark is not closed"),
         ("a,\"b\"x,1,", "something stands behind"),
     ] {
         assert_bad(Kind::Csv, format!("user,item,time,rating\n\na,b,1,\n{row}\n").as_bytes(), 4, reason);
     }
-    assert_bad(Kind::Csv, b"user,item,time\na,b,1\na,\xE9,2", 3, "invalid utf-8");
     // Only the line of the open mark is bad.
     let open = Files::new(Kind::Csv, "r", "user,item,time\na,\"b,1\n\na,b,2\na,c,3\n");
     let (prepared, _) = open.prepare(&Options { on_bad: OnBadRow::Skip, ..plain() }).unwrap();
@@ -295,7 +294,7 @@ fn a_header_is_never_skipped() {
     let skip = Options { on_bad: OnBadRow::Skip, ..plain() };
     let why = |files: &Files| files.prepare(&skip).unwrap_err().to_string();
     let files = Files::new(Kind::Csv, "r", "user,what,time\na,b,1\n");
-    assert!(why(&files).contains("r:1: no column `item` in its first line: user, what, time"), "{}", why(&files));
+    assert!(why(&files).contains("r:1: no `item` among the columns user, what, time: "), "{}", why(&files));
     assert!(why(&Files::new(Kind::Csv, "r", "\n")).contains("its first line must name the columns"));
     let files = Files::new(Kind::Recbole, "x.inter", "user_id\titem_id:token\n");
     assert!(why(&files).contains("x.inter:1: column \"user_id\" has no type"), "{}", why(&files));
@@ -303,7 +302,7 @@ fn a_header_is_never_skipped() {
     assert!(why(&files).contains("is of no type of RecBole"));
     let mut files = Files::new(Kind::Csv, "r", "user,item\na,b\n");
     files.source.columns.time = Some("when".into());
-    assert!(why(&files).contains("no column `when`"));
+    assert!(why(&files).contains("no `when` among the columns user, item: "));
 }
 
 #[test]
@@ -500,7 +499,7 @@ proptest! {
 
     #[test]
     fn a_core_is_the_largest(pairs in prop::collection::vec((0_u32..8, 0_u32..8), 0..60), least in 1_u32..4) {
-        let all: Vec<_> = pairs.iter().map(|&(user, item)| Interaction { user, item, time: 0 }).collect();
+        let all: Vec<_> = pairs.iter().map(|&(user, item)| Interaction { user, item, time: 0.0 }).collect();
         let mut core = all.clone();
         filter::core(&mut core, least, 8, 8);
         let [of_user, of_item] = filter::counts(&core, 8, 8);

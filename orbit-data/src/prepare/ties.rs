@@ -43,8 +43,8 @@ mod tests {
         ids
     }
 
-    fn rows(user: u32, items: impl Iterator<Item = u32>, time: i64) -> Vec<Interaction> {
-        items.map(|item| Interaction { user, item, time }).collect()
+    fn rows(user: u32, items: impl Iterator<Item = u32>, time: u32) -> Vec<Interaction> {
+        items.map(|item| Interaction { user, item, time: time.into() }).collect()
     }
 
     fn items(rows: &[Interaction]) -> Vec<u32> {

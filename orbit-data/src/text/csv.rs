@@ -1,4 +1,4 @@
-//! CSV as RFC 4180 has it.
+//! CSV as RFC 4180 has it, with whichever separator.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use crate::{Error, Result, input};
 /// columns. Fields in quotation marks may hold commas, line breaks and, doubled, quotation marks.
 pub(super) fn read<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Vec<(usize, [String; N])>> {
     let text = input::text(path)?;
-    let mut reader = Reader { rest: text.trim_start_matches('\u{feff}'), line: 1 };
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let mut reader = Reader { rest: &text, line: 1, separator: separator(first) };
     let header = reader.next(path)?.map(|(_, header)| header).unwrap_or_default();
     let mut places = [0; N];
     for (place, column) in places.iter_mut().zip(columns) {
@@ -25,9 +26,17 @@ pub(super) fn read<const N: usize>(path: &Path, columns: [&str; N]) -> Result<Ve
     Ok(records)
 }
 
+/// What stands between the fields of a table whose first line is `header`: a comma, semicolon, tab or bar, whichever is
+/// there most often outside of quotation marks.
+pub(crate) fn separator(header: &str) -> char {
+    let count = |separator| header.split('"').step_by(2).map(|bare| bare.matches(separator).count()).sum::<usize>();
+    // Of equal counts the last one is the greatest.
+    ['|', '\t', ';', ','].into_iter().max_by_key(|&separator| count(separator)).unwrap_or(',')
+}
+
 /// The fields of the record that `text` starts with; none if a quotation mark is not closed in it.
-pub(crate) fn record(text: &str) -> Result<Option<Vec<String>>, String> {
-    let mut reader = Reader { rest: text, line: 1 };
+pub(crate) fn record(text: &str, separator: char) -> Result<Option<Vec<String>>, String> {
+    let mut reader = Reader { rest: text, line: 1, separator };
     match reader.record() {
         Err(reason) if reason == NOT_CLOSED => Ok(None),
         fields => fields.map(Some),
@@ -41,6 +50,7 @@ pub(crate) const NOT_CLOSED: &str = "a quotation mark is not closed";
 struct Reader<'a> {
     rest: &'a str,
     line: usize,
+    separator: char,
 }
 
 impl<'a> Reader<'a> {
@@ -63,7 +73,7 @@ impl<'a> Reader<'a> {
                 Some(rest) => self.quoted(rest)?,
                 None => self.bare(),
             });
-            match self.rest.strip_prefix(',') {
+            match self.rest.strip_prefix(self.separator) {
                 Some(rest) => self.rest = rest,
                 None => break,
             }
@@ -73,7 +83,7 @@ impl<'a> Reader<'a> {
     }
 
     fn bare(&mut self) -> String {
-        let end = self.rest.find([',', '\n']).unwrap_or(self.rest.len());
+        let end = self.rest.find([self.separator, '\n']).unwrap_or(self.rest.len());
         let (field, rest) = self.rest.split_at(end);
         self.rest = rest;
         field.trim_end_matches('\r').to_owned()

@@ -8,13 +8,12 @@ mod superni;
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::template::{self, Template};
 use super::{Instance, check_outputs};
-use crate::corpus::{OnBadRow, ReadReport};
+use crate::corpus::{OnBadRow, ReadReport, parse};
 use crate::metric::Metric;
 use crate::{Error, Result};
 
@@ -94,21 +93,6 @@ impl TaskForm {
         }
         Ok(part)
     }
-}
-
-/// One JSON object. A value of the wrong type is told from what is not JSON at all.
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    // A list would be taken for the fields of an object in their order.
-    if !text.starts_with('{') {
-        return Err("a row must be a JSON object, {...}".to_owned());
-    }
-    serde_json::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        // Its line is that within the row, so always 1.
-        let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
-        let kind = if error.is_data() { "" } else { "malformed JSON: " };
-        format!("{kind}{reason} (column {})", error.column())
-    })
 }
 
 /// A row once its fields are known. Answers are trimmed: a chat template decides what is around them.

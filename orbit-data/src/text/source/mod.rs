@@ -13,6 +13,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use self::clean::clean;
+use crate::corpus::parse;
 use crate::input::{self, LONGEST_TEXT};
 use crate::{Error, Result};
 
@@ -33,7 +34,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextSource {
-    /// The file, plain, `.gz` or `.bz2`, relative to the folder given to [`TextSource::documents`].
+    /// The file, plain or compressed by gzip, bzip2 or zstd, relative to the folder given to [`TextSource::documents`].
     pub path: PathBuf,
     /// How it is laid out.
     pub form: Form,
@@ -147,16 +148,16 @@ fn members(path: &Path, kept: &mut Kept) -> Result<()> {
     Ok(())
 }
 
-/// UTF-8, else Latin-1, whose bytes are the first 256 code points.
+/// UTF-8, or else Windows-1252, which has Latin-1 in it.
 fn decode(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect())
+    String::from_utf8(bytes).unwrap_or_else(|error| input::lenient(error.as_bytes()).into_owned())
 }
 
 fn rows(path: &Path, names: &[String], field: &Field<'_>, kept: &mut Kept) -> Result<()> {
     for row in input::lines(path)? {
         let (line, row) = row?;
         let fail = |reason| Error::row(path, line, reason);
-        let row: Map<String, Value> = serde_json::from_str(&row).map_err(|error| fail(error.to_string()))?;
+        let row: Map<String, Value> = parse(&row).map_err(fail)?;
         let values = names.iter().filter_map(|name| Some((name, string(row.get(name)?)?)));
         let parts = values.map(|(name, value)| field.cut(name, value)).collect::<Result<Vec<_>, _>>().map_err(fail)?;
         kept.skipped += usize::from(parts.is_empty());

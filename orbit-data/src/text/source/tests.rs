@@ -86,7 +86,10 @@ fn marks_cut_a_passage_out_of_its_question() {
 #[test]
 fn what_cannot_be_read_is_named() {
     let dir = written("a.jsonl", "{\"t\": \"x\"}\n[1]\n");
-    assert!(error(dir.path(), &source("a.jsonl", jsonl(&["t"]))).contains("a.jsonl:2: invalid type"));
+    assert!(
+        error(dir.path(), &source("a.jsonl", jsonl(&["t"])))
+            .contains("a.jsonl:2: a row must be a JSON object, {...}, not a JSON array")
+    );
     assert!(error(dir.path(), &source("a.jsonl", Form::Zip)).contains("a.jsonl: "));
     std::fs::write(dir.path().join("blank.txt"), " \n").unwrap();
     assert!(error(dir.path(), &source("blank.txt", Form::Plain)).contains("no document"));
