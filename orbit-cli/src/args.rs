@@ -178,9 +178,9 @@ pub(crate) enum Data {
 /// Arguments of `orbit data prepare`.
 #[derive(Debug, Args)]
 pub(crate) struct DataPrepare {
-    /// Whose form it has: amazon_2014, amazon_2018, amazon_2023, movielens, recbole, s3_rec, jsonl or csv
+    /// Whose form it has: amazon_2014, amazon_2018, amazon_2023, movielens, recbole, s3_rec, jsonl, csv or parquet
     pub(crate) kind: Kind,
-    /// The interactions: a file, plain, `.gz` or `.bz2`; of MovieLens and RecBole the folder
+    /// The interactions: a file, plain or compressed by gzip, bzip2 or zstd; of MovieLens and RecBole the folder
     pub(crate) path: PathBuf,
     /// What the items are called: the meta file of Amazon, the item file of one's own
     #[arg(long, value_name = "FILE")]
@@ -229,7 +229,7 @@ pub(crate) struct DataPrepare {
 /// Arguments of `orbit embed`.
 #[derive(Debug, Args)]
 pub(crate) struct Embed {
-    /// The items: JSON lines of `id`, `title` and other fields; plain, `.gz` or `.bz2`
+    /// The items: JSON lines of `id`, `title` and other fields, or Parquet; plain or compressed
     #[arg(required_unless_present = "run", conflicts_with = "run")]
     pub(crate) items: Option<PathBuf>,
     /// In place of a file of items the run file whose items or documents are embedded

@@ -75,9 +75,9 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`Usage`], for an id that is not in the catalogue; the message names all of them.
-    pub(crate) fn indices(&self, ids: &[String]) -> Result<Vec<u32>> {
-        let find = |id: &String| self.items.iter().position(|entry| entry.id == *id).ok_or_else(|| id.clone());
-        let (found, unknown): (Vec<_>, Vec<_>) = ids.iter().map(find).partition(Result::is_ok);
+    pub(crate) fn indices(&self, ids: &[impl AsRef<str>]) -> Result<Vec<u32>> {
+        let find = |id: &str| self.items.iter().position(|entry| entry.id == id).ok_or_else(|| id.to_owned());
+        let (found, unknown): (Vec<_>, Vec<_>) = ids.iter().map(|id| find(id.as_ref())).partition(Result::is_ok);
         let unknown: Vec<String> = unknown.into_iter().filter_map(Result::err).collect();
         if !unknown.is_empty() {
             let (unknown, items) = (unknown.join(", "), self.items.len());

@@ -178,7 +178,8 @@ fn untouched(
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         return Ok(Some(serde_json::from_str(&text).with_context(|| path.display().to_string())?));
     }
-    let results = language::measure(&base.model, &base.speech.tokenizer, suites, How::plain(config.batch_tokens, quiet))?;
+    let results =
+        language::measure(&base.model, &base.speech.tokenizer, suites, How::plain(config.batch_tokens, quiet))?;
     run_dir::write_file(&path, serde_json::to_vec(&results)?)?;
     Ok(Some(results))
 }

@@ -143,8 +143,10 @@ pub fn continuations<M: Model>(
         let predictors: Vec<u32> = (from..).take(continuation.len()).collect();
         let width = row.len();
         let input = Input::rows(row, 1, width).with_answers(vec![context.len()]);
-        let value: f64 =
-            token_scores(model, &input, &predictors, continuation, false).iter().map(|token| token.log_likelihood).sum();
+        let value: f64 = token_scores(model, &input, &predictors, continuation, false)
+            .iter()
+            .map(|token| token.log_likelihood)
+            .sum();
         progress(1);
         if value.is_finite() { Ok(value) } else { Err(Error::Score { item, choice: 0, value }) }
     });

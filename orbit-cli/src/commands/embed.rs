@@ -75,7 +75,7 @@ fn items(args: &Embed, global: &Global) -> Result<Vec<Item>> {
     match (&args.items, &args.run) {
         (Some(file), _) => {
             let items = Corpus::read_items(&DataDir { root: global.data.clone(), beside: PathBuf::new() }.file(file)?)?;
-            check_order(&items, file)?;
+            warn_of_order(&items);
             Ok(items)
         }
         (None, Some(run)) => {
@@ -89,16 +89,13 @@ fn items(args: &Embed, global: &Global) -> Result<Vec<Item>> {
     }
 }
 
-/// Rows are in the order of the file, and sequences count their items by number: the two must be the same.
-fn check_order(items: &[Item], path: &Path) -> Result<()> {
+/// Rows are in the order of the file. Where a run has `sequences`, which count their items by number, they must be in that order.
+fn warn_of_order(items: &[Item]) {
     let numbers: Option<Vec<u64>> = items.iter().map(|item| item.id.parse().ok()).collect();
-    match numbers {
-        Some(numbers) if !numbers.is_sorted() => Err(Usage::new(format!(
-            "{}: its ids are numbers out of order, so that a row might be taken for that of another item: sort it by id",
-            path.display()
-        ))
-        .into()),
-        _ => Ok(()),
+    if numbers.is_some_and(|numbers| !numbers.is_sorted()) {
+        tracing::warn!(
+            "rows are in the order of the file, and its ids are numbers in another one: for a run with corpus.sequences give --run"
+        );
     }
 }
 
@@ -224,14 +221,5 @@ mod tests {
         let fields = ["title", "brand", "colour"].map(str::to_owned);
         assert_eq!(text(&tea, &fields).unwrap_or_default(), "Tea\nLeaf");
         assert_eq!(text(&item("7", " "), &fields).unwrap_or_default(), "7");
-    }
-
-    #[test]
-    fn numbers_out_of_order_are_refused() {
-        let path = Path::new("items.jsonl");
-        assert!(check_order(&[item("2", ""), item("10", "")], path).is_ok());
-        assert!(check_order(&[item("b", ""), item("a", "")], path).is_ok());
-        let refused = check_order(&[item("10", ""), item("2", "")], path);
-        assert!(refused.is_err_and(|error| error.to_string().contains("sort it by id")));
     }
 }

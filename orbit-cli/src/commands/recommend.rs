@@ -1,12 +1,12 @@
 //! `orbit recommend`: the next items of histories, or the documents of a query, from a model that has learned semantic IDs.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use orbit_core::score::{Choices, choices};
+use orbit_data::corpus::{Id, json_lines, normalized_id};
 use orbit_data::example::{ItemForm, NextItem};
 use orbit_data::{SemanticIds, Trie, Vocabulary};
 use orbit_models::generate::beam_search;
@@ -38,8 +38,8 @@ struct Recommended<'a> {
 #[serde(deny_unknown_fields)]
 struct Line {
     #[serde(default)]
-    user: Option<String>,
-    history: Vec<String>,
+    user: Option<Id>,
+    history: Vec<Id>,
 }
 
 /// An item and its score.
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Recommend) -> Result<()> {
         return recommender.all(file, args);
     }
     let prompt = recommender.prompt(args)?;
-    let candidates = recommender.catalogue.indices(&args.candidates)?;
+    let candidates = recommender.catalogue.indices(&ids(&args.candidates))?;
     let mut ranked = match candidates.is_empty() {
         true => recommender.search(&[prompt], args)?.concat(),
         false => recommender.scored(prompt, &candidates)?,
@@ -84,12 +84,13 @@ impl Recommender {
     }
 
     fn prompt(&self, args: &Recommend) -> Result<Vec<u32>> {
+        let user = args.user.as_deref().map(normalized_id);
         match (&args.query, self.catalogue.query_tokens) {
             (Some(query), Some(longest)) => {
                 let form = ItemForm::new(&self.base.speech.chat, &self.vocabulary, &self.codes)?;
                 Ok(form.text_prompt(self.vocabulary.text(), query, longest)?)
             }
-            _ => Ok(self.form()?.prompt(args.user.as_deref(), &self.catalogue.indices(&args.history)?)?),
+            _ => Ok(self.form()?.prompt(user.as_deref(), &self.catalogue.indices(&ids(&args.history))?)?),
         }
     }
 
@@ -128,15 +129,13 @@ impl Recommender {
     /// A line of JSON for each line of the file, in its order.
     fn all(&self, file: &Path, args: &Recommend) -> Result<()> {
         let form = self.form()?;
-        let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let prompts = (1..).zip(text.lines()).map(|(number, line)| {
-            let place = || format!("{}, line {number}", file.display());
-            let Line { user, history } = serde_json::from_str(line).with_context(place)?;
+        let prompts = json_lines(file)?.into_iter().map(|(number, Line { user, history })| {
+            let place = || format!("{}:{number}", file.display());
             if history.is_empty() {
                 return Err(Usage::new("the history is empty")).with_context(place);
             }
             let history = self.catalogue.indices(&history).with_context(place)?;
-            Ok(form.prompt(user.as_deref(), &history)?)
+            Ok(form.prompt(user.as_ref().map(Id::as_str), &history)?)
         });
         let prompts = prompts.collect::<Result<Vec<_>>>()?;
         // Prompts of like length go together.
@@ -158,6 +157,11 @@ impl Recommender {
         }
         Ok(())
     }
+}
+
+/// Ids of the command line as all files have them.
+fn ids(given: &[String]) -> Vec<String> {
+    given.iter().map(|id| normalized_id(id)).collect()
 }
 
 fn table(recommended: &[Recommended<'_>]) -> String {

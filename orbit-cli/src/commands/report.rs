@@ -7,7 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::args::{Global, Report as ReportArgs};
 use crate::commands::print;
+use crate::language::sample;
 use crate::report::{self, Comparison, Report, Saved, SequenceReport, StudyReport};
+use crate::run_dir::write_file;
 use crate::usage::Usage;
 
 /// Reports of one kind, as one.
@@ -19,6 +21,9 @@ enum Shown {
 }
 
 pub(crate) fn run(args: &ReportArgs, _: &Global) -> Result<()> {
+    if args.runs.iter().any(|path| path.extension().is_some_and(|end| end == "jsonl")) {
+        return compare_samples(args);
+    }
     let saved = args.runs.iter().map(|path| Saved::load(path)).collect::<Result<Vec<_>>>()?;
     let shown = Shown::new(saved)?;
     match (&args.out, args.runs.as_slice()) {
@@ -30,6 +35,19 @@ pub(crate) fn run(args: &ReportArgs, _: &Global) -> Result<()> {
         _ => {}
     }
     print(&shown.text()?)
+}
+
+/// Two logs of `orbit eval --log-samples`, item by item.
+fn compare_samples(args: &ReportArgs) -> Result<()> {
+    let [first, second] = &args.runs[..] else {
+        return Err(Usage::new("samples are compared in pairs: give two files of `orbit eval --log-samples`").into());
+    };
+    let differences = sample::compare(first, second)?;
+    if let Some(out) = &args.out {
+        fs::create_dir_all(out).with_context(|| out.display().to_string())?;
+        write_file(&out.join("samples.json"), serde_json::to_string_pretty(&differences)? + "\n")?;
+    }
+    print(&sample::table(&differences))
 }
 
 impl Shown {

@@ -63,19 +63,24 @@ impl Scorer<'_> {
             _ => right.iter().map(|right| Item::hit(right[usize::from(suite.normalised)])).collect(),
         };
         let share = |which: usize| right.iter().filter(|right| right[which]).count() as f64 / right.len() as f64;
-        let samples = (0..).zip(questions).zip(scores.iter().zip(&right)).map(|((doc_id, question), (scores, right))| {
-            let requests = question.requests();
-            Sample {
-                suite: suite.name.clone(),
-                doc_id,
-                prompts: requests.iter().map(|request| request.context.to_string()).collect(),
-                choices: requests.iter().flat_map(|request| &request.continuations).map(ToString::to_string).collect(),
-                log_likelihoods: scores.clone(),
-                target: question.gold,
-                acc: Item::hit(right[0]).0,
-                acc_norm: Some(Item::hit(right[1]).0),
-            }
-        });
+        let samples =
+            (0..).zip(questions).zip(scores.iter().zip(&right)).map(|((doc_id, question), (scores, right))| {
+                let requests = question.requests();
+                Sample {
+                    suite: suite.name.clone(),
+                    doc_id,
+                    prompts: requests.iter().map(|request| request.context.to_string()).collect(),
+                    choices: requests
+                        .iter()
+                        .flat_map(|request| &request.continuations)
+                        .map(ToString::to_string)
+                        .collect(),
+                    log_likelihoods: scores.clone(),
+                    target: question.gold,
+                    acc: Item::hit(right[0]).0,
+                    acc_norm: Some(Item::hit(right[1]).0),
+                }
+            });
         Ok(SuiteResult {
             accuracies: Some([share(0), share(1)]),
             samples: if self.how.samples { samples.collect() } else { Vec::new() },
@@ -143,11 +148,15 @@ impl Scorer<'_> {
             tokens.truncate(limit + limit.div_ceil(window - 1));
         }
         if tokens.len() < 2 {
-            bail!("the text has {} tokens, of which the first is not scored: there is nothing to measure", tokens.len());
+            bail!(
+                "the text has {} tokens, of which the first is not scored: there is nothing to measure",
+                tokens.len()
+            );
         }
         let scored = windows(self.model, &tokens, window, self.tick)?;
         let items: Vec<Item> = scored.into_iter().map(|(sum, count)| Item(sum, count as f64)).collect();
-        let others = if self.how.rolling { self.rolling(self.tokenizer.beginning(text, tokens.len())?)? } else { vec![] };
+        let others =
+            if self.how.rolling { self.rolling(self.tokenizer.beginning(text, tokens.len())?)? } else { vec![] };
         let result = SuiteResult { others, ..result(suite, items) };
         let result = SuiteResult { metric: Metric::Perplexity, chance: unigram_perplexity(&tokens), ..result };
         finite(result.score(), "perplexity")?;
@@ -188,7 +197,11 @@ impl Scorer<'_> {
         asked.cut += 1;
         for (context, continuation) in pairs {
             let kept = room.checked_sub(continuation.len()).filter(|kept| *kept > 0).ok_or_else(|| {
-                anyhow!("item {item}, from 0: a choice has {} tokens, and the model reads {}", continuation.len(), room - 1)
+                anyhow!(
+                    "item {item}, from 0: a choice has {} tokens, and the model reads {}",
+                    continuation.len(),
+                    room - 1
+                )
             })?;
             let context = context[context.len().saturating_sub(kept)..].to_vec();
             asked.push(item, Choices { context, continuations: vec![continuation], adapter: None });

@@ -8,6 +8,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::MinimalPair;
+use crate::corpus::parse;
 use crate::input::{self, LONGEST_TEXT};
 use crate::{Error, Result};
 
@@ -70,7 +71,7 @@ fn paradigm(path: &Path, reader: impl BufRead, limit: usize) -> Result<Vec<Minim
 
 /// The pair of a row of the paradigm that a file is named after.
 fn pair(path: &Path, number: usize, line: &str) -> Result<MinimalPair> {
-    let row: Row = serde_json::from_str(line).map_err(|error| Error::row(path, number, error.to_string()))?;
+    let row: Row = parse(line).map_err(|reason| Error::row(path, number, reason))?;
     // The harness sets a blank before what it scores, here too, where nothing stands before the blank.
     let [good, bad] = [row.sentence_good, row.sentence_bad].map(|sentence| format!(" {sentence}"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::row::Row;
-use crate::input::{Lines, lines};
+use crate::input::{TextLines, lines};
 use crate::{Error, Result};
 
 /// What a file says the answer is.
@@ -68,7 +68,7 @@ impl<'a> Answer<'a> {
 /// The labels of a file of rows, which stand in the rows or in a file beside it, a label a line.
 pub(super) struct Labels {
     rows: PathBuf,
-    beside: Option<(PathBuf, Lines)>,
+    beside: Option<(PathBuf, TextLines)>,
     /// Whether a row had its own label.
     within: bool,
 }

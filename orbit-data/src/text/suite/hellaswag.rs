@@ -9,7 +9,7 @@ use super::super::shots::Doc;
 use super::super::{MultipleChoice, python};
 use super::answer::Answer;
 use super::row::{Row, is_json, rows};
-use crate::input::{Lines, lines};
+use crate::input::{TextLines, lines};
 use crate::{Error, Result};
 
 const FORM: &str = "`activity_label`, `ctx_a`, `ctx_b`, `endings` and `label`, or six lines a question without JSON: the \
@@ -44,7 +44,7 @@ fn clean(text: &str) -> String {
     text.replace("  ", " ")
 }
 
-fn block(path: &Path, lines: &mut Lines) -> Result<Option<Doc<MultipleChoice>>> {
+fn block(path: &Path, lines: &mut TextLines) -> Result<Option<Doc<MultipleChoice>>> {
     let Some(context) = lines.next() else { return Ok(None) };
     let (line, context) = context?;
     let rest = lines.by_ref().take(5).collect::<Result<Vec<_>>>()?;

@@ -58,11 +58,11 @@ fn records(path: &Path, subject: &str, limit: usize) -> Result<Vec<Doc<MultipleC
         }
         let bad = |reason: String| Error::row(path, at + 1, reason);
         let mut record = first.to_owned();
-        let mut fields = csv::record(&record).map_err(bad)?;
+        let mut fields = csv::record(&record, ',').map_err(bad)?;
         while fields.is_none() && record.lines().count() < LONGEST_RECORD {
             let Some((_, more)) = lines.next() else { break };
             record.push_str(more);
-            fields = csv::record(&record).map_err(bad)?;
+            fields = csv::record(&record, ',').map_err(bad)?;
         }
         let fields = fields.ok_or_else(|| bad(csv::NOT_CLOSED.to_owned()))?;
         let fields = <[String; 6]>::try_from(fields)

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
+use crate::corpus::parse;
 use crate::input;
 use crate::{Error, Result};
 
@@ -26,10 +27,9 @@ pub(super) fn rows<'a>(path: &'a Path, form: &'static str) -> Result<impl Iterat
     Ok(input::lines(path)?.map(move |line| {
         let (line, text) = line?;
         let bad = |found: &str| Error::row(path, line, format!("{found}. Expected a JSON object a line with {form}"));
-        match serde_json::from_str(&text) {
-            Ok(Value::Object(fields)) => Ok(Row { path, line, fields, form }),
-            Ok(other) => Err(bad(&format!("found {}", kind(&other)))),
-            Err(error) => Err(bad(&error.to_string())),
+        match parse(&text) {
+            Ok(fields) => Ok(Row { path, line, fields, form }),
+            Err(reason) => Err(bad(&reason)),
         }
     }))
 }
