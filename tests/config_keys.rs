@@ -71,6 +71,8 @@ const SASREC: Kind = Kind {
         "train.estimate_examples",
         // For disks that fail.
         "train.on_failed_save",
+        // It takes the last items of a history, however long.
+        "train.too_long",
         "expected.minutes",
         "expected.machine",
         "expected.seeds",
@@ -87,6 +89,7 @@ name: "another"
 seed: 2
 device: "ndarray"
 model.path: "nowhere"
+model.now: "2020-02-29T00:00:00Z" where model.path: "dated" and model.now: "2021-12-31T00:00:00Z"
 model.fresh.hidden_size: 24 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
 model.fresh.intermediate_size: 24 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
 model.fresh.layers: 2 where model.path: and evaluate.text.tasks: and model.fresh.hidden_size: 16 and model.fresh.intermediate_size: 16 and model.fresh.layers: 1 and model.fresh.users: 3
@@ -148,6 +151,7 @@ train.drift_every: 2
 train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
 train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
+train.too_long: "cut" where model.path: "short"
 train.guard.window: 2 where train.guard.on_spike: "warn" and train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
 train.guard.sigmas: 0.001 where train.guard.on_spike: "warn" and train.guard.window: 3 and train.steps: 6 and train.learning_rate: 1.0
 train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
@@ -167,6 +171,9 @@ evaluate.text.tasks.path: [{ name = "questions", kind = "arc", path = "other-que
 evaluate.text.tasks.limit: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 3 }]
 evaluate.text.tasks.group: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, group = "reasoning" }]
 evaluate.text.tasks.ask: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, ask = "instruction" }]
+evaluate.text.tasks.shots: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, shots = 2 }] where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, shots = 1 }]
+evaluate.text.tasks.shots_from: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, shots = 2, shots_from = "other-questions.jsonl" }] where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, shots = 2 }]
+evaluate.text.tasks.seed: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, shots = 2, seed = 7 }] where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4, shots = 2 }]
 evaluate.text.tasks.instruction: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Say which of the colours that were given to you in the option is the one that fits the words below it best, if one does." }] where evaluate.text.batch_tokens: 200 and evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
 "#;
 
@@ -217,6 +224,7 @@ name: "another"
 seed: 2
 device: "ndarray"
 model.path: "nowhere"
+model.now: "2020-02-29T00:00:00Z" where model.path: "dated" and model.now: "2021-12-31T00:00:00Z"
 tasks.name: ~"birds"~"fowl"
 tasks.form: ~"jsonl"~"super_ni"
 tasks.train: ~"birds.train.jsonl"~"colours.train.jsonl"
@@ -265,6 +273,7 @@ train.drift_every: 2
 train.save_every: 1
 train.keep: 1 where train.save_every: 1 and train.steps: 4
 train.keep_best: false where train.keep: 1 and train.save_every: 1 and train.steps: 4 and train.learning_rate: 1.0
+train.too_long: "cut" where model.path: "short"
 train.guard.window: 2 where train.guard.on_spike: "warn" and train.guard.sigmas: 0.001 and train.steps: 4 and train.learning_rate: 1.0
 train.guard.sigmas: 0.001 where train.guard.on_spike: "warn" and train.guard.window: 3 and train.steps: 6 and train.learning_rate: 1.0
 train.guard.on_spike: "warn" where train.guard.window: 2 and train.steps: 4 and train.learning_rate: 1.0
@@ -282,6 +291,9 @@ evaluate.text.tasks.path: ~"questions.jsonl"~"other-questions.jsonl" where evalu
 evaluate.text.tasks.limit: ~4~3 where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.group: ~4~4, group = "reasoning" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
 evaluate.text.tasks.ask: ~4~4, ask = "knowledge" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", limit = 4 }]
+evaluate.text.tasks.shots: ~shots = 2~shots = 1 where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", shots = 2, limit = 4 }]
+evaluate.text.tasks.shots_from: ~limit = 4~limit = 4, shots_from = "other-questions.jsonl" where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", shots = 2, limit = 4 }]
+evaluate.text.tasks.seed: ~limit = 4~limit = 4, seed = 7 where evaluate.text.tasks: [{ name = "questions", kind = "arc", path = "questions.jsonl", shots = 2, limit = 4 }]
 evaluate.text.tasks.instruction: ~"Which?"~"Say which of the colours that were given to you in the option fits." where evaluate.text.tasks: [{ name = "x", kind = "olora", path = "labelled.jsonl", instruction = "Which?" }]
 evaluate.watch.every: 1 where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
 evaluate.watch.prompts: 2 where evaluate.watch.shots: 1 and evaluate.watch.prompts: 3 and evaluate.watch.every: 2 and evaluate.watch.tasks: [{ path = "birds.train.jsonl", vector = "two.safetensors" }]
@@ -485,10 +497,31 @@ fn write_files(dir: &Path) {
     for (name, text) in files {
         fs::write(dir.join(name), text).unwrap();
     }
+    // A model that dates its prompts, and one whose positions are few.
+    copy_model(&dir.join("dated"), "tokenizer_config.json", "{%- for", "{{ strftime_now('%d %B %Y') }}{%- for");
+    copy_model(
+        &dir.join("short"),
+        "config.json",
+        "\"max_position_embeddings\": 256",
+        "\"max_position_embeddings\": 24",
+    );
     write_cranfield(&dir.join("cranfield"), "dog");
     write_cranfield(&dir.join("other-cranfield"), "house");
     fs::write(dir.join("embeddings.npy"), embeddings(7)).unwrap();
     fs::write(dir.join("other-embeddings.npy"), embeddings(11)).unwrap();
+}
+
+/// A copy of the embedded model in which a piece of one file is replaced.
+fn copy_model(folder: &Path, file: &str, old: &str, new: &str) {
+    fs::create_dir(folder).unwrap();
+    for entry in fs::read_dir(Path::new(ROOT).join("orbit-cli/assets/tiny-lm")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let path = folder.join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(old), "{file} has no {old}");
+    fs::write(path, text.replacen(old, new, 1)).unwrap();
 }
 
 /// A collection in the form of Cranfield's, of nine abstracts that a query each asks for.

@@ -67,7 +67,7 @@ fn a_recommender_from_scratch_learns_and_recommends_to_a_user() {
 
     fs::write(&file, "{\"history\": [\"3\"]}\n{\"history\": [\"99\"]}\n").unwrap();
     let message = stderr(&recommend(&["--histories", file.to_str().unwrap()]).output().unwrap());
-    assert!(message.contains("histories.jsonl, line 2") && message.contains("99"), "{message}");
+    assert!(message.contains("histories.jsonl:2") && message.contains("99"), "{message}");
     let message = stderr(&recommend(&["--query", "tea"]).output().unwrap());
     assert!(message.contains("--history"), "{message}");
 }

@@ -75,11 +75,11 @@ impl Saved {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SasRecConfig {
-    /// Numbers an item's embedding has; a multiple of `heads`. Default: 64.
+    /// Numbers an item's embedding has; a multiple of `heads`. Default: 64, or the next multiple of `heads`.
     pub width: usize,
     /// Blocks. Default: 2.
     pub layers: usize,
-    /// Attention heads of a block. Default: 2.
+    /// Attention heads of a block. Default: 2, or 1 where `width` is odd.
     pub heads: usize,
     /// The last items of a history that are read. Default: 50.
     pub max_history: usize,

@@ -111,8 +111,11 @@ fn default_device() -> String {
 
 /// What a file of the given kind says.
 fn text_of(kind: &str, path: &Path) -> Result<String> {
-    let unread = |source| Usage::new(format!("cannot read the {kind} {}: {source}", path.display()));
-    Ok(fs::read_to_string(path).map_err(unread)?)
+    let unread = |reason: &str| Usage::new(format!("cannot read the {kind} {}: {reason}", path.display()));
+    let bytes = fs::read(path).map_err(|source| unread(&source.to_string()))?;
+    let utf16 = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
+    let found = if utf16 { "it is in UTF-16: save it in UTF-8" } else { "it is not in UTF-8: save it in UTF-8" };
+    Ok(String::from_utf8(bytes).map_err(|_| unread(found))?)
 }
 
 /// The keys that a file gives, as they stand there.

@@ -92,13 +92,16 @@ impl SasRecFile {
         Ok(run)
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let mut run: Self = toml::from_str(text).map_err(|error| mistake::explain(&error))?;
         let given = given(text);
         run.train.fit_defaults(given.section("train"));
-        if given.section("sasrec").is_none_or(|keys| !keys.contains_key("width")) {
-            let SasRecConfig { width, heads, .. } = run.sasrec;
-            run.sasrec.width = width.checked_next_multiple_of(heads).unwrap_or(width);
+        let is_default = |key: &str| given.section("sasrec").is_none_or(|keys| !keys.contains_key(key));
+        let SasRecConfig { width, heads, .. } = &mut run.sasrec;
+        if is_default("width") {
+            *width = width.checked_next_multiple_of(*heads).unwrap_or(*width);
+        } else if is_default("heads") && !width.is_multiple_of(*heads) {
+            *heads = 1;
         }
         run.check()?;
         Ok(run)

@@ -119,6 +119,7 @@ fn defaults_are_spelled_out() {
         keep = 2
         keep_best = true
         on_failed_save = "stop"
+        too_long = "refuse"
 
         [evaluate]
         untouched = true
@@ -170,7 +171,7 @@ fn a_wrong_key_is_shown_with_its_place_and_the_nearest_right_name() {
                |
             18 | microbatch = 4
                | ^^^^^^^^^^
-            unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `loss`, `estimate_examples`, `max_norm`, `drift_every`, `save_every`, `keep`, `keep_best`, `on_failed_save`, `guard`
+            unknown field `microbatch`, expected one of `steps`, `batch`, `micro_batch`, `learning_rate`, `warmup`, `schedule`, `weight_decay`, `beta1`, `beta2`, `epsilon`, `loss`, `estimate_examples`, `max_norm`, `drift_every`, `save_every`, `keep`, `keep_best`, `on_failed_save`, `too_long`, `guard`
             did you mean `micro_batch`?"#]],
     );
     check_error(
@@ -292,4 +293,111 @@ fn the_optimizer_is_what_the_file_says() {
     assert_eq!(run.train.optimizer().max_norm, None);
     assert_eq!(run.train.schedule().total, 600);
     assert_eq!(RunFile::parse(SMALL).unwrap().train.optimizer().max_norm, Some(1.0));
+}
+
+/// Legal settings of a run at the ends of what is legal, a key each.
+const SETTINGS: &[&str] = &[
+    "train.steps = 1",
+    "train.batch = 1",
+    "train.batch = 21",
+    "train.micro_batch = 1",
+    "train.micro_batch = 3",
+    "train.micro_batch = 100",
+    "train.warmup = 0",
+    "train.warmup = 300",
+    "train.schedule = 'cosine'",
+    "train.loss = 'dynamic'",
+    "train.max_norm = inf",
+    "train.drift_every = 1000",
+    "train.save_every = 1000",
+    "train.keep = 1",
+    "train.keep_best = false",
+    "train.on_failed_save = 'go_on'",
+    "train.too_long = 'cut'",
+    "train.estimate_examples = 1",
+    "train.guard.window = 2",
+    "train.guard.on_spike = 'rollback'",
+    "train.guard.on_spike = 'skip'",
+    "semantic_ids.levels = 1",
+    "semantic_ids.codes = 1",
+    "semantic_ids.codes = 65536",
+    "semantic_ids.collisions = 'sinkhorn'",
+    "semantic_ids.method = 'atomic'",
+    "semantic_ids.method = 'balanced_kmeans'",
+    "semantic_ids.method = 'rq_vae'",
+    "semantic_ids.rq_vae.batch = 1",
+    "semantic_ids.standardize = true",
+    "examples.max_history = 1",
+    "examples.title_to_id = 1.0",
+    "examples.text_tokens = 1",
+    "evaluate.untouched = false",
+    "evaluate.retrieval.users = 1",
+    "evaluate.retrieval.beams = 1",
+    "evaluate.retrieval.batch = 1000",
+    "evaluate.retrieval.exclude_seen = true",
+    "evaluate.text.embedded = true",
+    "hooks = [{ use = { orbit = { metric = 'l2', max_drift = 1.0 } } }]",
+    "hooks = [{ use = { ewc = { strength = 1.0 } } }]",
+];
+
+/// A refusal of every setting by itself, and of every two, that does not name both: a default contradicts them.
+fn contradictions(settings: &[&str], parse: impl Fn(&str) -> Result<()>) -> Vec<String> {
+    let key = |setting: &str| setting.split_once(" = ").unwrap().0.to_owned();
+    let mut found = Vec::new();
+    for (at, one) in settings.iter().enumerate() {
+        found.extend(parse(one).err().map(|error| format!("{one}: {error:#}")));
+        for other in settings[at + 1..].iter().filter(|other| key(other) != key(one)) {
+            let Err(error) = parse(&format!("{one}\n{other}")) else { continue };
+            let error = format!("{error:#}");
+            if !error.contains(&key(one)) || !error.contains(&key(other)) {
+                found.push(format!("{one} and {other}: {error}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_default_contradicts_a_legal_setting() {
+    let mut settings = SETTINGS.to_vec();
+    let run = |text: &str| RunFile::parse(&format!("{text}\n{SMALL}")).map(|_| ());
+    assert_eq!(contradictions(&settings, run), [""; 0]);
+
+    let of_items = ["semantic_ids", "examples", "evaluate.retrieval", "evaluate.text", "evaluate.untouched"];
+    settings.retain(|setting| !of_items.iter().any(|key| setting.starts_with(key)));
+    let of_tasks = [
+        "sequence.prompt = 1",
+        "sequence.answer = 1",
+        "sequence.origin = 'run'",
+        "lora.rank = 1",
+        "lora.rank = 1000",
+        "lora.alpha = 1.0",
+        "lora.dropout = 0.5",
+        "replay.share = 0.5",
+        "evaluate.batch = 1000",
+        "evaluate.divergence = 0",
+        "evaluate.later_tasks = false",
+        "evaluate.text.embedded = true",
+    ];
+    settings.extend(of_tasks);
+    let tasks = "tasks = [{ name = 't', form = 'jsonl', train = 't.jsonl', steps = 2 }]\nmodel.path = 'tiny'";
+    let sequence = |text: &str| SequenceFile::parse(&format!("{tasks}\n{text}")).map(|_| ());
+    assert_eq!(contradictions(&settings, sequence), [""; 0]);
+
+    settings.retain(|setting| setting.starts_with("train."));
+    settings.extend([
+        "sasrec.width = 1",
+        "sasrec.heads = 3",
+        "sasrec.heads = 128",
+        "sasrec.layers = 1",
+        "sasrec.max_history = 2",
+        "sasrec.dropout = 0.0",
+        "evaluate.users = 1",
+        "evaluate.on = 'validation'",
+    ]);
+    let sasrec = |text: &str| {
+        let text = if text.contains("sasrec.") { text.to_owned() } else { format!("{text}\nsasrec.layers = 2") };
+        SasRecFile::parse(&format!("corpus.generated.items = 60\n{text}")).map(|_| ())
+    };
+    assert_eq!(contradictions(&settings, sasrec), [""; 0]);
 }

@@ -71,6 +71,14 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<T> {
     serde_json::from_str(&json).with_context(|| format!("cannot understand the report {}", path.display()))
 }
 
+/// Writes `report.json` into `directory` after it has been read back: JSON has no number for NaN and infinities, and a report
+/// that holds one is not the report that a reader would get.
+pub(super) fn write_json<T: DeserializeOwned + PartialEq>(report: &T, json: &str, directory: &Path) -> Result<()> {
+    let back = serde_json::from_str::<T>(json).context("a number of the report is not finite")?;
+    ensure!(back == *report, "a number of the report is not finite, which report.json cannot hold");
+    write(&directory.join("report.json"), json)
+}
+
 pub(super) fn write(path: &Path, content: &str) -> Result<()> {
     write_file(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
@@ -89,6 +97,19 @@ mod tests {
         assert!(matches!(Saved::load(&directory.path().join("report.json")).unwrap(), Saved::Sequence(_)));
         sample::study().save(directory.path()).unwrap();
         assert!(matches!(Saved::load(directory.path()).unwrap(), Saved::Study(_)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut report = sample::report();
+        let message = |report: &Report| format!("{:#}", report.save(directory.path()).unwrap_err());
+        report.runs[0].seconds = f64::INFINITY;
+        assert!(message(&report).contains("not finite"), "{}", message(&report));
+        report = sample::report();
+        report.runs[0].tokens_per_second = Some(f64::NAN);
+        assert!(message(&report).contains("not finite"), "{}", message(&report));
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
     }
 
     #[test]

@@ -296,9 +296,9 @@ impl Report {
     /// Writes `report.json` and `report.html` into `directory`, which must exist.
     ///
     /// # Errors
-    /// When a file cannot be written; the message names it.
+    /// When a number is not finite, or a file cannot be written; the message names it.
     pub(crate) fn save(&self, directory: &Path) -> Result<()> {
-        file::write(&directory.join("report.json"), &(serde_json::to_string_pretty(self)? + "\n"))?;
+        file::write_json(self, &(serde_json::to_string_pretty(self)? + "\n"), directory)?;
         file::write(&directory.join("report.html"), &html(self)?)
     }
 

@@ -154,9 +154,9 @@ impl SequenceReport {
     /// number for every item of every suite and stage.
     ///
     /// # Errors
-    /// When a file cannot be written; the message names it. When the columns do not fit the stages.
+    /// When a number is not finite, or a file cannot be written; the message names it. When the columns do not fit the stages.
     pub(crate) fn save(&self, directory: &Path) -> Result<()> {
-        file::write(&directory.join("report.json"), &(serde_json::to_string(self)? + "\n"))?;
+        file::write_json(self, &(serde_json::to_string(self)? + "\n"), directory)?;
         file::write(&directory.join("report.html"), &views::html(self)?)
     }
 

@@ -116,7 +116,10 @@ fn a_wrong_form_says_what_is_expected_and_what_was_found() {
             assert!(message.contains("missing field `") && message.ends_with("found `b`, `prompt`"), "{message}");
         }
     }
-    assert!(error(Suite::Arc, "a.jsonl", "[{}]").contains("a.jsonl:1: found a list. Expected a JSON object a line"));
+    assert!(
+        error(Suite::Arc, "a.jsonl", "[{}]")
+            .contains("a.jsonl:1: a row must be a JSON object, {...}, not a JSON array")
+    );
     assert!(
         error(Suite::Boolq, "a.jsonl", "{\"question\": 1").contains("Expected a JSON object a line with `question`")
     );

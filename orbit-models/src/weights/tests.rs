@@ -194,7 +194,10 @@ fn other_types_are_named() {
     let view = TensorView::new(safetensors::Dtype::I64, vec![1], &[0; 8]).unwrap();
     safetensors::serialize_to_file([("ids", view)], None, &file).unwrap();
     let text = message(Weights::read_file(&file));
-    assert!(text.contains("tensor ids: is I64; F32, F16 and BF16 can be read"), "{text}");
+    assert!(
+        text.contains("tensor ids: is I64, as weights that were quantised are; F32, F16 and BF16 can be read"),
+        "{text}"
+    );
 }
 
 #[test]
