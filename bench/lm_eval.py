@@ -126,8 +126,10 @@ class Suites:
         self.orbit.append({"name": "page", "kind": "perplexity", "path": path})
 
     def add(self, name, docs, split, kind, rows, base=None, more=None, end="jsonl", shots=0, shown=None, whole=False):
-        files = {part: write(self.folder, f"{name}.docs.jsonl", docs[: self.limit]) for part in {split, "validation", "test", "train"}}
-        suite = {"name": name, "kind": kind, "path": write(self.folder, f"{name}.{end}", rows if whole else rows[: self.limit])}
+        # Prompts with examples are several times as long.
+        limit = self.limit // 4 if shots else self.limit
+        files = {part: write(self.folder, f"{name}.docs.jsonl", docs[:limit]) for part in {split, "validation", "test", "train"}}
+        suite = {"name": name, "kind": kind, "path": write(self.folder, f"{name}.{end}", rows if whole else rows[:limit])}
         if shown:
             files["train"] = write(self.folder, f"{name}.shown.jsonl", shown)
             suite |= {"shots": shots, "shots_from": files["train"]}

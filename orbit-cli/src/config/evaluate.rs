@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use orbit_data::text::TextTask;
 use schemars::JsonSchema;
@@ -78,6 +79,11 @@ impl Evaluate {
 }
 
 impl Text {
+    /// The paths of all its files.
+    pub(super) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.tasks.iter_mut().flat_map(|task| [Some(&mut task.path), task.shots_from.as_mut()]).flatten()
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
         range::at_least_one("evaluate.text.batch_tokens", self.batch_tokens)?;
         if self.tasks.is_empty() && !self.embedded {

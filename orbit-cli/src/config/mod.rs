@@ -187,7 +187,7 @@ impl RunFile {
 
     /// The paths of all data files, to be resolved in place.
     pub(crate) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let tasks = self.evaluate.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
+        let tasks = self.evaluate.text.iter_mut().flat_map(Text::data_paths);
         self.corpus.data_paths().chain(&mut self.semantic_ids.file).chain(tasks)
     }
 

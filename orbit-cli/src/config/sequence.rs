@@ -175,7 +175,7 @@ pub(crate) struct EvaluateTasks {
 impl EvaluateTasks {
     /// The paths of all its files.
     pub(super) fn data_paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let suites = self.text.iter_mut().flat_map(|text| &mut text.tasks).map(|task| &mut task.path);
+        let suites = self.text.iter_mut().flat_map(Text::data_paths);
         suites.chain(self.watch.iter_mut().flat_map(WatchSection::data_paths))
     }
 }
