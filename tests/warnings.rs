@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::generation::{Kind, base};
-use crate::program::{built, json as read, run_file, stderr};
+use crate::program::{ROOT, built, json as read, run_file, stderr};
 
 /// The program as users call it, without `--quiet` and `-v`.
 fn orbit() -> Command {
@@ -98,6 +98,36 @@ fn targets_that_cannot_be_right_are_said() {
     );
     fs::write(&run, text.replace("steps = 12", "steps = 2")).unwrap();
     is_said_everywhere(&run, &dir.path().join("out"), "met before");
+}
+
+#[test]
+fn a_run_that_cannot_be_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let plain = run_file(dir.path(), "[evaluate.text]\nembedded = true");
+    let plain = fs::read_to_string(plain).unwrap().replace("steps = 12", "steps = 1");
+    fs::write(dir.path().join("items.jsonl"), "{\"id\": 1, \"title\": \"tea\"}\n").unwrap();
+    let suite = "tasks = [{ name = 'x', kind = 'arc', path = 'items.jsonl' }]";
+    for (old, new, why) in [
+        ("batch = 8", "batch = 5000", "train.batch: "),
+        ("[corpus]", "[corpus]\nembeddings = 'nowhere.npy'", "corpus.embeddings"),
+        ("embedded = true", suite, "items.jsonl:1"),
+        ("[model]", "device = 'abacus'\n[model]", "abacus"),
+    ] {
+        assert!(plain.contains(old));
+        fs::write(dir.path().join("run.toml"), plain.replacen(old, new, 1)).unwrap();
+        let (done, message) = trained(&dir.path().join("run.toml"), &out);
+        assert!(!done && message.contains(why) && !out.exists(), "{new}: {message}");
+    }
+    fs::write(dir.path().join("run.toml"), plain).unwrap();
+    let (done, message) = trained(&dir.path().join("run.toml"), &out);
+    assert!(done, "{message}");
+    let text = fs::read_to_string(dir.path().join("run.toml")).unwrap();
+    let again = dir.path().join("again.toml");
+    let embedded = Path::new(ROOT).join("orbit-cli/assets/tiny-lm");
+    fs::write(&again, text.replace(&format!("{embedded:?}"), &format!("{:?}", out.join("model")))).unwrap();
+    let (done, message) = trained(&again, &dir.path().join("again"));
+    assert!(!done && message.contains("has learned semantic IDs already") && !dir.path().join("again").exists());
 }
 
 fn write_tasks(dir: &Path) {

@@ -31,7 +31,6 @@ use crate::progress::Progress;
 use crate::report::{self, Report, Run};
 use crate::run_dir::{self, Lock, RUN_FILE};
 use crate::training::{self, Ending, Feed, Metrics, Rhythm};
-use crate::usage::Usage;
 use crate::{machine, notes, plugins, retrieval, vectors};
 
 const UNTOUCHED: &str = "untouched.json";
@@ -63,12 +62,6 @@ pub(crate) fn run(run: &RunFile, dir: &Path, _lock: Lock, quiet: bool) -> Result
     machine::reset_peak_memory();
     let device = orbit_core::device(&run.device)?;
     let base = Base::of(run, &device)?;
-    if base.model.new_token_count() > 0 {
-        let model = run.model.label();
-        return Err(
-            Usage::new(format!("{model} has learned semantic IDs already: start from the model it came from")).into()
-        );
-    }
     vectors::check(&run.hooks, &base.model, &device)?;
     let notes = notes::of_run(run)?;
     notes::warn(&notes);

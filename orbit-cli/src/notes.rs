@@ -4,23 +4,26 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use orbit_data::chat::ChatTemplate;
 use orbit_data::corpus::ReadReport;
 use orbit_data::example::ItemForm;
 use orbit_data::instruct::{Prompts, TaskSequence};
 use orbit_data::{TextTokenizer, Vocabulary};
+use orbit_models::Extension;
 
-use crate::config::{RunFile, SequenceFile};
+use crate::config::{RunFile, SequenceFile, Text};
 use crate::memory::{self, Base};
 use crate::usage::Usage;
-use crate::{job, pipeline};
+use crate::{job, language, pipeline, training};
 
 /// Of a run whose paths are absolute.
 ///
 /// # Errors
-/// When rows have more tokens than the model has positions, and what is wrong with the model's files and the data.
+/// When rows have more tokens than the model has positions or do not fill a batch, and what is wrong with the model's files, the
+/// data, the suites or the device.
 pub(crate) fn of_run(run: &RunFile) -> Result<Vec<String>> {
+    check_untaught(run)?;
     let base = Base::of(run)?;
     let (tokenizer, chat) = base.speech()?;
     let data = pipeline::read(&run.corpus)?;
@@ -30,11 +33,23 @@ pub(crate) fn of_run(run: &RunFile) -> Result<Vec<String>> {
     let vocabulary = Vocabulary::new(tokenizer, &levels)?;
     let subject = job::subject(run, data, base.positions(), (&chat, &vocabulary, &codes))?;
     job::check_lengths(run, &*subject, base.positions())?;
+    job::loader(run, &*subject)?;
+    check_surroundings(&run.device, run.evaluate.text.as_ref())?;
     let form = ItemForm::new(&chat, &vocabulary, &codes)?;
     let closes = form.closing().last().is_some_and(|&token| vocabulary.text().is_special(token));
     let mut notes = subject.notes(run)?;
     notes.extend(never_closed(closes));
     Ok(notes)
+}
+
+/// That the model has no semantic IDs yet.
+fn check_untaught(run: &RunFile) -> Result<()> {
+    let Some(path) = run.model.path.as_ref().filter(|path| path.is_dir()) else { return Ok(()) };
+    if Extension::read(path)?.is_none_or(|extension| extension.semantic_ids.is_none()) {
+        return Ok(());
+    }
+    let model = run.model.label();
+    Err(Usage::new(format!("{model} has learned semantic IDs already: start from the model it came from")).into())
 }
 
 /// Of a sequence whose paths are absolute.
@@ -48,7 +63,15 @@ pub(crate) fn of_sequence(run: &SequenceFile) -> Result<Vec<String>> {
     let mut notes: Vec<String> =
         tasks.names().zip(&reports).filter_map(|(task, report)| skipped(task, report)).collect();
     notes.extend(of_tasks(run, &tasks, (&tokenizer, &chat), base.positions())?);
+    check_surroundings(&run.device, run.evaluate.text.as_ref())?;
     Ok(notes)
+}
+
+/// What else can be wrong before a run has cost anything: its device, and the suites that it ends with.
+fn check_surroundings(device: &str, suites: Option<&Text>) -> Result<()> {
+    orbit_core::device(device)?;
+    suites.map(language::suites).transpose()?;
+    Ok(())
 }
 
 fn of_tasks(
@@ -79,6 +102,10 @@ fn of_tasks(
         let tested = task.test.iter().map(|instance| Ok(prompts.prompt(task, instance)?.len() + 1));
         let lengths = made.examples.iter().map(|example| Ok(example.tokens.len())).chain(tested);
         check_lengths(&task.name, &lengths.collect::<Result<Vec<_>>>()?, positions)?;
+        // What is replayed fills batches, too, and some of it the model has yet to write.
+        if run.replay.is_none() {
+            training::loader(made.examples, &run.train, run.seed).with_context(|| format!("task {}", task.name))?;
+        }
     }
     notes.extend(never_closed(prompts.closing().is_some()));
     Ok(notes)

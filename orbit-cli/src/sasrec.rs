@@ -37,6 +37,9 @@ pub(crate) fn read(dir: &Path) -> Result<SasRecFile> {
 
 /// Makes the run directory and writes `run.toml` into it. A run that is there already is an error, unless it may be replaced.
 pub(crate) fn prepare(run: &SasRecFile, dir: &Path, overwrite: bool) -> Result<Lock> {
+    // Nothing is written for a run that cannot be.
+    orbit_core::device(&run.device)?;
+    loader(run, &Split::leave_one_out(&pipeline::read(&run.corpus)?.corpus))?;
     let made = ["checkpoints", "model", "metrics.jsonl", "report.json", "report.html"];
     let lock = run_dir::claim(dir, overwrite, &made)?;
     run_dir::write_file(&dir.join(RUN_FILE), run.to_toml()?)?;
@@ -51,8 +54,7 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, _lock: Lock, quiet: bool) -> Res
     let device = orbit_core::device(&run.device)?;
     let corpus = pipeline::read(&run.corpus)?.corpus;
     let split = Split::leave_one_out(&corpus);
-    let loader =
-        Loader::new(examples(&split, run.sasrec.max_history), run.train.batch, run.train.micro_batch(), run.seed)?;
+    let loader = loader(run, &split)?;
     let users = job::users(&split, run.evaluate.users, run.evaluate.on);
     let notes = job::unreachable(&split, &users, run.evaluate.exclude_seen);
     notes::warn(&notes);
@@ -98,6 +100,10 @@ pub(crate) fn run(run: &SasRecFile, dir: &Path, _lock: Lock, quiet: bool) -> Res
     };
     report.save(dir)?;
     Ok(Some(report))
+}
+
+fn loader(run: &SasRecFile, split: &Split<'_>) -> Result<Loader<Vec<Example>>> {
+    training::loader(examples(split, run.sasrec.max_history), &run.train, run.seed)
 }
 
 /// The end of each user's training history, as one row that is all answer but its first item.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{OnFailedSave, Train};
 use crate::progress::Progress;
 use crate::run_dir::{remove, write_file};
+use crate::usage::Usage;
 use crate::watch::Seen;
 
 /// A [`Loader`] as the training step wants it.
@@ -49,6 +50,15 @@ pub(crate) fn micro_batch(batch: orbit_data::Batch) -> MicroBatch {
         answers: batch.answers,
         examples: batch.examples,
     }
+}
+
+/// Batches of examples as a run file says.
+///
+/// # Errors
+/// When there are fewer examples than one batch takes.
+pub(crate) fn loader<S: ExampleSource>(examples: S, train: &Train, seed: u64) -> Result<Loader<S>> {
+    let loader = Loader::new(examples, train.batch, train.micro_batch(), seed);
+    loader.map_err(|error| Usage::new(format!("train.batch: {error}")).into())
 }
 
 /// A line of `metrics.jsonl`.

@@ -14,8 +14,8 @@ use crate::catalogue::Catalogue;
 use crate::config::{self, Retrieval, RunFile, TooLong};
 use crate::pipeline::{self, Base, Data};
 use crate::report::Baselines;
-use crate::semantic_ids;
 use crate::usage::Usage;
+use crate::{semantic_ids, training};
 
 pub(crate) use items::{User, counts, unreachable, users};
 
@@ -84,8 +84,7 @@ impl Job {
 
     /// What is learned, in seeded order.
     pub(crate) fn loader(&self, run: &RunFile) -> Result<Loader<Mixed>> {
-        let examples = Mixed::new(self.subject.kinds(run)?, run.seed)?;
-        Ok(Loader::new(examples, run.train.batch, run.train.micro_batch(), run.seed)?)
+        loader(run, &*self.subject)
     }
 
     /// The sequences that an answer may be.
@@ -142,6 +141,11 @@ pub(crate) fn subject(
         Some(corpus) => Box::new(documents::Documents::new(corpus, examples.text_tokens, spoken)?),
         None => Box::new(items::Items::new(data.corpus, &examples, spoken)?),
     })
+}
+
+/// What is learned, in seeded order.
+pub(crate) fn loader(run: &RunFile, subject: &dyn Subject) -> Result<Loader<Mixed>> {
+    training::loader(Mixed::new(subject.kinds(run)?, run.seed)?, &run.train, run.seed)
 }
 
 /// That no row has more tokens than the model has positions, in training or in what is asked.

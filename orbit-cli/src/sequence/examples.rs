@@ -11,6 +11,7 @@ use orbit_models::LanguageModel;
 use orbit_models::generate::{Answering, answers};
 
 use crate::config::{ReplayFrom, SequenceFile};
+use crate::training;
 
 /// New examples, and old ones of any kind.
 pub(crate) type Examples = Mixed<Vec<Example>, Box<dyn ExampleSource>>;
@@ -32,7 +33,7 @@ pub(crate) fn loader(
     let share = run.replay.as_ref().map_or(0.0, |replay| if old.is_empty() { 0.0 } else { replay.share });
     let seed = run.seed.wrapping_add(stage as u64);
     let mixed = Mixed::new(new, old, share, seed)?;
-    Loader::new(mixed, run.train.batch, run.train.micro_batch(), seed).with_context(|| format!("task {}", task.name))
+    training::loader(mixed, &run.train, seed).with_context(|| format!("task {}", task.name))
 }
 
 /// The training part of a task as examples.

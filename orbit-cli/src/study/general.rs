@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use orbit_core::{Fit, Schedule};
-use orbit_data::Loader;
 use orbit_data::instruct::{Prompts, TaskSequence};
 use orbit_models::Extension;
 use orbit_models::weights::Dtype;
@@ -38,7 +37,7 @@ pub(crate) fn tune(
     let prompts = Prompts::new(&base.speech.chat, &base.speech.tokenizer, limits)?;
     let (tasks, _) = TaskSequence::read(&general.tasks, Path::new(""))?;
     let examples = tasks.tasks().iter().map(|task| learned(&prompts, task)).collect::<Result<Vec<_>>>()?.concat();
-    let loader = Loader::new(examples, run.train.batch, run.train.micro_batch(), seed)?;
+    let loader = training::loader(examples, &run.train, seed)?;
     let steps = general.steps.unwrap_or(run.train.steps);
     let schedule = run.train.schedule();
     let schedule = Schedule { total: steps, warmup: schedule.warmup.min(steps), ..schedule };
