@@ -170,7 +170,8 @@ impl Encoder {
     /// A row a text. Texts of like length go together.
     fn rows(&self, texts: &[String], batch: usize, quiet: bool) -> Result<Vec<Vec<f32>>> {
         let tokens = texts.par_iter().map(|text| self.tokenizer.whole(text, self.longest));
-        let tokens = tokens.collect::<orbit_data::Result<Vec<Vec<u32>>>>()?;
+        // Of several errors the first in order, whichever thread is first.
+        let tokens = tokens.collect::<Vec<_>>().into_iter().collect::<orbit_data::Result<Vec<Vec<u32>>>>()?;
         tracing::debug!(texts = texts.len(), longest = self.longest, "tokenized");
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&at| tokens[at].len());
