@@ -108,14 +108,14 @@ class Suites:
         challenge = arc(data, "arc-challenge_test.jsonl.gz")
         self.add("arc_challenge", challenge, "test", "arc", challenge)
         questions, blocks = hellaswag(data)
-        text = [line for block in blocks[:limit] for line in block]
+        text = [line for block in blocks[: limit // 8] for line in block]
         identity = {"process_docs": lambda docs: docs}
-        self.add("hellaswag", questions, "validation", "hellaswag", text, more=identity, end="txt", whole=True)
+        self.add("hellaswag", questions, "validation", "hellaswag", text, more=identity, end="txt", whole=True, long=True)
         solutions = piqa(data)
         self.add("piqa", solutions, "validation", "piqa", solutions)
         self.add("piqa_3_shot", solutions, "validation", "piqa", solutions, base="piqa", shots=3, shown=solutions[-300:])
         asked = boolq(data)
-        self.add("boolq", asked, "validation", "boolq", asked)
+        self.add("boolq", asked, "validation", "boolq", asked, long=True)
         for paradigm in PARADIGMS:
             pairs = blimp(data, paradigm)
             self.add(f"blimp_{paradigm}", pairs, "train", "blimp", pairs)
@@ -125,9 +125,9 @@ class Suites:
             file.write(self.text)
         self.orbit.append({"name": "page", "kind": "perplexity", "path": path})
 
-    def add(self, name, docs, split, kind, rows, base=None, more=None, end="jsonl", shots=0, shown=None, whole=False):
-        # Prompts with examples are several times as long.
-        limit = self.limit // 4 if shots else self.limit
+    def add(self, name, docs, split, kind, rows, base=None, more=None, end="jsonl", shots=0, shown=None, whole=False, long=False):
+        # Long prompts, and those with examples, are the most of the time.
+        limit = self.limit // 8 if shots or long else self.limit
         files = {part: write(self.folder, f"{name}.docs.jsonl", docs[:limit]) for part in {split, "validation", "test", "train"}}
         suite = {"name": name, "kind": kind, "path": write(self.folder, f"{name}.{end}", rows if whole else rows[:limit])}
         if shown:
@@ -214,7 +214,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("data")
-    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--limit", type=int, default=200, help="items of a suite, of one with long prompts an eighth")
     parser.add_argument("--characters", type=int, default=20_000)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
