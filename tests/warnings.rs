@@ -105,7 +105,7 @@ fn a_run_that_cannot_be_is_refused_before_anything_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let plain = run_file(dir.path(), "[evaluate.text]\nembedded = true");
-    let plain = fs::read_to_string(plain).unwrap().replace("steps = 12", "steps = 1");
+    let plain = fs::read_to_string(plain).unwrap().replace("steps = 12", "steps = 2");
     fs::write(dir.path().join("items.jsonl"), "{\"id\": 1, \"title\": \"tea\"}\n").unwrap();
     let suite = "tasks = [{ name = 'x', kind = 'arc', path = 'items.jsonl' }]";
     for (old, new, why) in [
