@@ -1,5 +1,6 @@
 //! Recommenders from scratch and finders of documents, from the outside.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -49,7 +50,10 @@ fn a_recommender_from_scratch_learns_and_recommends_to_a_user() {
     let model = dir.path().join("out/model");
     let recommend = |more: &[&str]| {
         let mut command = orbit();
-        command.arg("recommend").arg("--model").arg(&model).args(["--count", "3", "--json"]).args(more);
+        command.arg("recommend").arg("--model").arg(&model).arg("--json").args(more);
+        if !more.contains(&"--count") {
+            command.args(["--count", "3"]);
+        }
         command
     };
     let one: Value = serde_json::from_str(&done(&mut recommend(&["--history", "3,4,5", "--user", "7"]))).unwrap();
@@ -64,6 +68,12 @@ fn a_recommender_from_scratch_learns_and_recommends_to_a_user() {
     assert_eq!(all[0][0]["id"], one[0]["id"]);
     let difference = all[0][0]["log_probability"].as_f64().unwrap() - one[0]["log_probability"].as_f64().unwrap();
     assert!(difference.abs() < 1e-4, "{difference}");
+
+    // With more beams than there are items, every item comes once.
+    let everything = ["--history", "3,4", "--count", "40", "--beams", "500"];
+    let all: Vec<Value> = serde_json::from_str(&done(&mut recommend(&everything))).unwrap();
+    let ids: BTreeSet<&str> = all.iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_eq!((all.len(), ids.len()), (30, 30));
 
     fs::write(&file, "{\"history\": [\"3\"]}\n{\"history\": [\"99\"]}\n").unwrap();
     let message = stderr(&recommend(&["--histories", file.to_str().unwrap()]).output().unwrap());
