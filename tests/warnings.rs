@@ -130,6 +130,36 @@ fn a_run_that_cannot_be_is_refused_before_anything_is_written() {
     assert!(!done && message.contains("has learned semantic IDs already") && !dir.path().join("again").exists());
 }
 
+#[test]
+fn eval_says_that_a_template_closes_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    base(Kind::Llama, &dir.path().join("base"));
+    open_template(&dir.path().join("base"));
+    let run = dir.path().join("run.toml");
+    let text = "
+        model.path = 'base'
+        corpus.generated = { items = 20, users = 20, seed = 0 }
+        semantic_ids = { levels = 2, codes = 8 }
+        train = { steps = 2, batch = 4 }
+        evaluate.retrieval = { users = 5, batch = 5, beams = 4 }
+    ";
+    fs::write(&run, text).unwrap();
+    let out = dir.path().join("out");
+    is_said_everywhere(&run, &out, "closes no answer");
+    let (_, evaluated) = said(orbit().arg("eval").arg(out.join("model")).arg("--run").arg(&run));
+    assert!(evaluated.contains("closes no answer"), "{evaluated}");
+}
+
+/// Gives a model a template that ends answers with a line break alone.
+fn open_template(model: &Path) {
+    let open = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}";
+    let config = model.join("tokenizer_config.json");
+    let mut tokenizer = read(&config);
+    tokenizer["chat_template"] = json!(open);
+    fs::write(config, tokenizer.to_string()).unwrap();
+    let _ = fs::remove_file(model.join("chat_template.jinja"));
+}
+
 fn write_tasks(dir: &Path) {
     let row =
         json!({"instruction": "Say it.", "input": "a bird", "output": "flew by the old red door and the girl sang"});
@@ -158,12 +188,7 @@ fn cut_answers_are_said() {
 fn a_template_that_closes_no_answer_is_said() {
     let dir = tempfile::tempdir().unwrap();
     base(Kind::Llama, &dir.path().join("base"));
-    let open = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}";
-    let config = dir.path().join("base/tokenizer_config.json");
-    let mut tokenizer = read(&config);
-    tokenizer["chat_template"] = json!(open);
-    fs::write(config, tokenizer.to_string()).unwrap();
-    let _ = fs::remove_file(dir.path().join("base/chat_template.jinja"));
+    open_template(&dir.path().join("base"));
     write_tasks(dir.path());
     is_said_everywhere(&dir.path().join("run.toml"), &dir.path().join("out"), "closes no answer");
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use orbit_data::chat::ChatTemplate;
 use orbit_data::corpus::ReadReport;
-use orbit_data::example::ItemForm;
 use orbit_data::instruct::{Prompts, TaskSequence};
 use orbit_data::{TextTokenizer, Vocabulary};
 use orbit_models::Extension;
@@ -31,14 +30,13 @@ pub(crate) fn of_run(run: &RunFile) -> Result<Vec<String>> {
     let levels = memory::codes_per_level(run, Some(&data.corpus));
     let codes = vec![vec![0; levels.len()]; data.corpus.items.len()];
     let vocabulary = Vocabulary::new(tokenizer, &levels)?;
-    let subject = job::subject(run, data, base.positions(), (&chat, &vocabulary, &codes))?;
+    let spoken = (&chat, &vocabulary, codes.as_slice());
+    let subject = job::subject(run, data, base.positions(), spoken)?;
     job::check_lengths(run, &*subject, base.positions())?;
     job::loader(run, &*subject)?;
     check_surroundings(&run.device, run.evaluate.text.as_ref())?;
-    let form = ItemForm::new(&chat, &vocabulary, &codes)?;
-    let closes = form.closing().last().is_some_and(|&token| vocabulary.text().is_special(token));
     let mut notes = subject.notes(run)?;
-    notes.extend(never_closed(closes));
+    notes.extend(never_closed(job::closes(spoken)?));
     Ok(notes)
 }
 
@@ -130,7 +128,8 @@ fn skipped(task: &str, report: &ReadReport) -> Option<String> {
     Some(format!("task {task}: {} of {} rows were skipped; the first: {first}", report.skipped, report.rows))
 }
 
-fn never_closed(closes: bool) -> Option<String> {
+/// What is said of a template that does not close an answer.
+pub(crate) fn never_closed(closes: bool) -> Option<String> {
     let note = "the chat template closes no answer with a special token: the model does not learn where to stop";
     (!closes).then(|| note.to_owned())
 }

@@ -15,7 +15,7 @@ use crate::config::{self, Retrieval, RunFile, TooLong};
 use crate::pipeline::{self, Base, Data};
 use crate::report::Baselines;
 use crate::usage::Usage;
-use crate::{semantic_ids, training};
+use crate::{notes, semantic_ids, training};
 
 pub(crate) use items::{User, counts, unreachable, users};
 
@@ -65,6 +65,7 @@ pub(crate) struct Job {
     pub(crate) ids: SemanticIds,
     pub(crate) vocabulary: Vocabulary,
     subject: Box<dyn Subject>,
+    closes: bool,
 }
 
 impl Job {
@@ -77,9 +78,11 @@ impl Job {
         let vocabulary = Vocabulary::new(base.speech.tokenizer.clone(), ids.codes_per_level())?;
         let codes: Vec<Vec<u16>> = ids.iter().map(<[u16]>::to_vec).collect();
         let positions = base.model.positions();
-        let subject = subject(run, data, positions, (&base.speech.chat, &vocabulary, &codes))?;
+        let spoken = (&base.speech.chat, &vocabulary, codes.as_slice());
+        let closes = closes(spoken)?;
+        let subject = subject(run, data, positions, spoken)?;
         check_lengths(run, &*subject, positions)?;
-        Ok(Self { ids, vocabulary, subject })
+        Ok(Self { ids, vocabulary, subject, closes })
     }
 
     /// What is learned, in seeded order.
@@ -112,9 +115,9 @@ impl Job {
         self.subject.catalogue()
     }
 
-    /// What of the data is cut, or can never be right.
+    /// What of the data is cut, never closed, or can never be right.
     pub(crate) fn notes(&self, run: &RunFile) -> Result<Vec<String>> {
-        self.subject.notes(run)
+        Ok(self.subject.notes(run)?.into_iter().chain(notes::never_closed(self.closes)).collect())
     }
 }
 
@@ -141,6 +144,12 @@ pub(crate) fn subject(
         Some(corpus) => Box::new(documents::Documents::new(corpus, examples.text_tokens, spoken)?),
         None => Box::new(items::Items::new(data.corpus, &examples, spoken)?),
     })
+}
+
+/// Whether an answer ends with a special token.
+pub(crate) fn closes((chat, vocabulary, codes): (&ChatTemplate, &Vocabulary, &[Vec<u16>])) -> Result<bool> {
+    let form = ItemForm::new(chat, vocabulary, codes)?;
+    Ok(form.closing().last().is_some_and(|&token| vocabulary.text().is_special(token)))
 }
 
 /// What is learned, in seeded order.
